@@ -1,0 +1,187 @@
+"""What a command can be told: one frozen model per command, filled from presets, a TOML recipe, `key=value` and flags.
+
+Later wins: defaults, recipe, `--set key=value`, flags. An unknown key is refused with the nearest known one. The string
+below a field is its documentation; `docs/configuration.md` is generated from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sixfold.errors import ConfigError
+
+MAX_CANDIDATES = 64
+MAX_TOKENS = 1_000_000
+
+
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class EngineConfig(Config):
+    spec: str = "embedded"
+    """embedded, scripted:FILE, a URL, or vllm, sglang, llama-server, cerebras, openai (also as NAME:URL)."""
+    model: str = ""
+    """The model's name at the endpoint, or a pulled model (or GGUF path) for the embedded engine; empty: the default."""
+    key_file: Path | None = None
+    """A file that holds the key. Without it the key comes from the environment. Keys are never taken from flags."""
+    speculate: str = "off"
+    """Speculative decoding of the embedded engine: off, ngram-simple, ngram-mod, ngram-cache, draft:MODEL."""
+    context_tokens: Annotated[int, Field(ge=128, le=MAX_TOKENS)] = 2048
+    """Context of each candidate, in tokens (embedded engine)."""
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Threads of the embedded engine; 0: every core."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Loopback port of the embedded engine; 0: any free one."""
+    idle_timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 120.0
+    """How long an engine may be silent before it counts as hung."""
+
+
+class Preset(Config):
+    n: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)]
+    """Candidates."""
+    plan: Literal["auto", "off", "shared", "each"]
+    """Plan before thinking: when the gate says so, never, one for all candidates, or one for each."""
+    think_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)]
+    """Thinking budget of a candidate."""
+
+
+class SolveConfig(Config):
+    effort: Literal["low", "medium", "high"] = "medium"
+    """Which preset gives n, plan and think_tokens where they are not set."""
+    n: Annotated[int | None, Field(ge=1, le=MAX_CANDIDATES)] = None
+    """Candidates; empty: the effort's."""
+    plan: Literal["auto", "off", "shared", "each"] | None = None
+    """Plan before thinking: auto (a gate decides), off, shared, each; empty: the effort's."""
+    think_tokens: Annotated[int | None, Field(ge=1, le=MAX_TOKENS)] = None
+    """Thinking budget of a candidate, in tokens; then its thinking is closed and it must answer. Empty: the effort's."""
+    answer_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 32
+    """Kept in reserve for the answer after thinking."""
+    plan_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 96
+    """At most this long a plan."""
+    select: Literal["auto", "verifier", "majority", "confidence", "short", "judge"] = "auto"
+    """How the answer is chosen."""
+    short_m: Annotated[int | None, Field(ge=1, le=MAX_CANDIDATES)] = None
+    """short: how many of the first candidates to finish are asked (short-m@k); empty: half of n."""
+    early_stop: bool = True
+    """Stop as soon as the choice cannot change any more."""
+    deadline_s: Annotated[float | None, Field(gt=0, le=86_400)] = None
+    """An answer by then, or a clear error; empty: no deadline."""
+    seed: Annotated[int | None, Field(ge=0, lt=2**31)] = None
+    """Candidate i draws with seed + i; empty: a different answer each time."""
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
+    """0 is greedy: then all candidates are alike."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Nucleus sampling."""
+    logprobs: bool | None = None
+    """Ask for log-probabilities (confidence); empty: where the selector can use them and the engine gives them."""
+    retries: Annotated[int, Field(ge=0, le=20)] = 3
+    """How often one candidate goes on after its engine failed in the middle."""
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 1
+    """Questions of a batch file that are worked on at once."""
+    efforts: Mapping[Literal["low", "medium", "high"], Preset] = {
+        "low": Preset(n=1, plan="off", think_tokens=256),
+        "medium": Preset(n=4, plan="auto", think_tokens=384),
+        "high": Preset(n=8, plan="auto", think_tokens=512),
+    }
+    """What each effort means."""
+    engine: EngineConfig = EngineConfig()
+    """Who solves."""
+    planner: EngineConfig | None = None
+    """Who plans; empty: the solver. Reports name it."""
+    judge: EngineConfig | None = None
+    """Who judges; empty: the solver. Reports name it."""
+
+    def resolved(self) -> SolveConfig:
+        """The same with n, plan and think_tokens filled in from the effort's preset."""
+        preset = self.efforts[self.effort]
+        return self.model_copy(
+            update={
+                "n": self.n or preset.n,
+                "plan": self.plan or preset.plan,
+                "think_tokens": self.think_tokens or preset.think_tokens,
+            }
+        )
+
+
+def home_dir() -> Path:
+    """Where models and caches live: `SIXFOLD_HOME`, else `~/.sixfold`."""
+    return Path(os.environ.get("SIXFOLD_HOME") or Path.home() / ".sixfold")
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def load_config(
+    model: type[ConfigT], recipe: Path | None = None, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None
+) -> ConfigT:
+    """A config from a TOML recipe, `a.b=value` overrides (values as in TOML, bare text allowed) and flags that were given.
+
+    >>> load_config(SolveConfig, overrides=["n=3", "engine.spec=vllm"]).engine.spec
+    'vllm'
+    """
+    data: dict[str, Any] = {}
+    if recipe is not None:
+        try:
+            data = tomllib.loads(recipe.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"the recipe {recipe} cannot be read: {error}", hint="see docs/configuration.md") from error
+    for item in overrides:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{item!r} is not key=value", hint="for example --set n=8 or --set engine.context_tokens=4096")
+        _put(data, key.strip(), _toml_value(value.strip()))
+    for key, value in (flags or {}).items():
+        if value is not None:
+            _put(data, key, value)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _explain(model, error) from error
+
+
+def _put(data: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        data = data.setdefault(part, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"{key} does not lead to a setting", hint="see docs/configuration.md")
+    data[last] = value
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(model: type[Config], error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    path = ".".join(str(p) for p in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(path, list(field_names(model)), 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near else "see docs/configuration.md"
+        return ConfigError(f"unknown setting {path}", hint=hint)
+    given = first.get("input")
+    shown = f", not {given!r}" if isinstance(given, (str, int, float)) else ""
+    return ConfigError(f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}{shown}", hint="see docs/configuration.md")
+
+
+def field_names(model: type[Config], prefix: str = "") -> list[str]:
+    """Every setting of a config, nested ones with dots."""
+    names = []
+    for name, info in model.model_fields.items():
+        names.append(prefix + name)
+        inner = [a for a in (info.annotation, *get_args(info.annotation)) if get_origin(a) is None]
+        for annotation in inner:
+            if isinstance(annotation, type) and issubclass(annotation, Config):
+                names += field_names(annotation, f"{prefix}{name}.")
+    return names

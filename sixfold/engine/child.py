@@ -1,0 +1,65 @@
+"""The child process that holds llama.cpp: reads its settings from standard input, serves on loopback, dies with its parent.
+
+Run as `python -m sixfold.engine.child`. The settings (key included) come over a pipe, so neither the process list nor the
+environment shows them. The pipe stays open; when it closes, the parent is gone, however it went, and so is this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+_SPECULATIVE = {
+    "ngram-simple": "NGRAM_SIMPLE",
+    "ngram-mod": "NGRAM_MOD",
+    "ngram-cache": "NGRAM_CACHE",
+    "draft": "DRAFT_SIMPLE",
+}
+
+
+def make_params(settings: dict[str, Any]) -> Any:
+    """llama.cpp's parameters for `settings` (see `llamacpp.Settings`)."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = settings["model_path"]
+    params.model_alias = {settings["alias"]}
+    params.n_parallel = settings["slots"]
+    params.n_ctx = settings["slots"] * settings["context_tokens"]
+    params.port = settings["port"]
+    params.api_keys = [settings["key"]]
+    params.cors_origins = "http://127.0.0.1"
+    params.endpoint_metrics = True
+    params.endpoint_slots = True
+    params.ui = False
+    params.verbosity = 1
+    params.cache_ram_mib = settings["cache_mib"]
+    for cpu in (params.cpuparams, params.cpuparams_batch):
+        cpu.n_threads = settings["threads"]
+    kind, draft_path = settings["speculate"], settings["draft_path"]
+    if kind != "off":
+        prefix = "COMMON_SPECULATIVE_TYPE_"
+        params.speculative.types = [getattr(xllamacpp.common_speculative_type, prefix + _SPECULATIVE[kind])]
+    if kind == "draft":
+        draft = params.speculative.draft
+        draft.mparams.path = draft_path
+        for cpu in (draft.cpuparams, draft.cpuparams_batch):
+            cpu.n_threads = settings["threads"]
+    return params
+
+
+def main() -> None:
+    settings = json.loads(sys.stdin.readline())
+    import xllamacpp
+
+    server = xllamacpp.Server(make_params(settings))
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+    # A graceful stop would wait for running requests; nobody is left to read them.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

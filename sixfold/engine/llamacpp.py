@@ -1,0 +1,228 @@
+"""The embedded engine: llama.cpp in a child process that is watched, restarted, and never outlives us.
+
+Place: `open_llamacpp` starts the child and gives an engine that speaks to it through the same adapter as any remote
+endpoint. A dead child is restarted at the next request, a few times; what was in flight raises a retryable `EngineError`,
+and the caller decides what to do with the text it already has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from sixfold.core import Chunk, EngineInfo, Request
+from sixfold.engine.dialects import DIALECTS
+from sixfold.engine.remote import RemoteEngine
+from sixfold.errors import ConfigError, EngineError
+
+SPECULATE = ("off", "ngram-simple", "ngram-mod", "ngram-cache", "draft:MODEL")
+_CAN = frozenset({"n", "seed", "json_schema", "logprobs", "prefill", "cancel", "exact_usage", "speculation"})
+_RESTARTS = 5
+_RESTART_WINDOW_S = 60.0
+_START_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a child is started with. `context_tokens` is per slot; `threads` 0 means every core; `port` 0 any free one;
+    `speculate` is one of `SPECULATE` with `draft:MODEL` split into `draft` and `draft_path`."""
+
+    model_path: str
+    alias: str = "embedded"
+    slots: int = 4
+    context_tokens: int = 2048
+    threads: int = 0
+    port: int = 0
+    speculate: str = "off"
+    draft_path: str = ""
+    cache_mib: int = 256
+
+
+def check_speculate(text: str) -> tuple[str, str]:
+    """Split a `--speculate` value into a kind and a draft model.
+
+    >>> check_speculate("draft:tiny")
+    ('draft', 'tiny')
+    """
+    kind, _, model = text.partition(":")
+    if text in SPECULATE[:-1] or (kind == "draft" and model):
+        return kind, model
+    raise ConfigError(f"unknown speculation {text!r}", hint=f"use one of {', '.join(SPECULATE)}")
+
+
+@dataclass(slots=True)
+class _Child:
+    process: asyncio.subprocess.Process
+    remote: RemoteEngine
+    log: collections.deque[str]
+    readers: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class LlamaCppEngine:
+    """Use `open_llamacpp`. `pid` and `url` are those of the present child; `restarts` counts the ones that died."""
+
+    def __init__(self, settings: Settings, idle_timeout_s: float = 120.0) -> None:
+        self.settings = replace(settings, threads=settings.threads or os.cpu_count() or 1)
+        self.idle_timeout_s = idle_timeout_s
+        self.info = EngineInfo("embedded", settings.alias, settings.context_tokens, _CAN, shares_prompt=True)
+        self.restarts = 0
+        self._key = secrets.token_urlsafe(24)
+        self._child: _Child | None = None
+        self._lock = asyncio.Lock()
+        self._deaths: collections.deque[float] = collections.deque(maxlen=_RESTARTS)
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.process.pid if self._child else None
+
+    @property
+    def remote(self) -> RemoteEngine:
+        """The adapter to the present child, for reading its `/slots` and `/metrics`."""
+        if self._child is None:
+            raise EngineError("the embedded engine is not running", kind="died", hint="open it first")
+        return self._child.remote
+
+    async def start(self) -> None:
+        """Start the child, or restart it where it died. Raises `EngineError` when it keeps dying."""
+        async with self._lock:
+            if self._child and self._child.process.returncode is None:
+                return
+            if self._child:
+                log = list(self._child.log)
+                await self._drop()
+                self.restarts += 1
+                self._deaths.append(time.monotonic())
+                if len(self._deaths) == _RESTARTS and self._deaths[-1] - self._deaths[0] < _RESTART_WINDOW_S:
+                    raise EngineError(
+                        f"the embedded engine died {_RESTARTS} times within a minute; it last said: {_tail(log)}",
+                        kind="died", hint="run `sixfold doctor`; less context or fewer candidates need less memory",
+                    )  # fmt: skip
+                await asyncio.sleep(0.1 * 2 ** (len(self._deaths) - 1))
+            self._child = await self._spawn()
+
+    async def _spawn(self) -> _Child:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "sixfold.engine.child",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            start_new_session=True, env=_environment(), cwd=Path.cwd().anchor,
+        )  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        log: collections.deque[str] = collections.deque(maxlen=40)
+        readers = [asyncio.create_task(_drain(process.stderr, log))]
+        try:
+            process.stdin.write(json.dumps(asdict(self.settings) | {"key": self._key}).encode() + b"\n")
+            with suppress(ConnectionError):
+                await process.stdin.drain()
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                address = (await process.stdout.readline()).decode().strip()
+            if not address:
+                await asyncio.wait(readers, timeout=1.0)
+                raise self._start_failure(list(log))
+        except BaseException as error:
+            _kill(process)
+            await process.wait()
+            if isinstance(error, TimeoutError):
+                raise EngineError(
+                    f"the embedded engine did not start within {_START_TIMEOUT_S:.0f} s: {_tail(list(log))}",
+                    kind="died", hint="run `sixfold doctor`",
+                ) from error  # fmt: skip
+            raise
+        readers.append(asyncio.create_task(_drain(process.stdout, log)))
+        remote = RemoteEngine(
+            DIALECTS["llama-server"], f"{address}/v1", info=self.info, key=self._key, idle_timeout_s=self.idle_timeout_s
+        )
+        return _Child(process, remote, log, readers)
+
+    def _start_failure(self, log: list[str]) -> EngineError:
+        said = _tail(log)
+        if "bind" in said or "listen" in said or "port" in said:
+            return EngineError(
+                f"the embedded engine cannot listen on port {self.settings.port}: it is in use", kind="died",
+                hint="choose another engine.port, or 0 for any free one",
+            )  # fmt: skip
+        return EngineError(
+            f"the embedded engine could not load {self.settings.model_path}: {said}", kind="died",
+            hint="pull the model again with `sixfold pull`, or run `sixfold doctor`",
+        )  # fmt: skip
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        if request.n > self.settings.slots:
+            raise EngineError(
+                f"{request.n} candidates at once, but the engine has {self.settings.slots} slots", kind="refused",
+                hint="start it with more slots",
+            )  # fmt: skip
+        await self.start()
+        child = self._child
+        assert child
+        try:
+            async with aclosing(child.remote.stream(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except EngineError as error:
+            if error.kind != "unreachable":
+                raise
+            # Silence or a broken connection: a child that still runs is stuck, and is ended so that the next one can live.
+            _kill(child.process)
+            await child.process.wait()
+            raise EngineError(
+                f"the embedded engine died in the middle of a request: {_tail(list(child.log))}",
+                kind="died", retryable=True, hint="it is restarted by itself; try again",
+            ) from error  # fmt: skip
+
+    async def _drop(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        _kill(child.process)
+        await child.process.wait()
+        for task in child.readers:
+            task.cancel()
+        await asyncio.gather(*child.readers, return_exceptions=True)
+        await child.remote.aclose()
+
+    async def aclose(self) -> None:
+        await self._drop()
+
+
+async def open_llamacpp(settings: Settings, idle_timeout_s: float = 120.0) -> LlamaCppEngine:
+    """Start llama.cpp on a model file. Close the result with `aclose()`."""
+    engine = LlamaCppEngine(settings, idle_timeout_s)
+    await engine.start()
+    return engine
+
+
+def _environment() -> dict[str, str]:
+    """The child's environment: ours without anything that looks like a key, and with this package importable."""
+    root = str(Path(__file__).resolve().parents[2])
+    kept = {k: v for k, v in os.environ.items() if not any(w in k.upper() for w in ("KEY", "TOKEN", "SECRET"))}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))}
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """SIGKILL by id. `process.kill()` would poll first, and so could reap the child before asyncio's watcher does."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+async def _drain(stream: asyncio.StreamReader, log: collections.deque[str]) -> None:
+    with suppress(ValueError):
+        while line := await stream.readline():
+            log.append(line.decode("utf-8", "replace").rstrip())
+
+
+def _tail(log: list[str]) -> str:
+    lines = [line for line in log if line.strip() and not line.startswith((" ", "Traceback"))]
+    return " / ".join(lines[-3:]) or "nothing"

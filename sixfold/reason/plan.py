@@ -1,0 +1,74 @@
+"""Plan before think: is a plan worth it, what is it, and does it give the answer away?
+
+After K2-Think (arXiv 2509.07604), which lets a larger model classify the question, list topics and write a plan. Here one
+call writes the plan, the gate costs nothing, the planner is by default the solver itself, a planner that fails leaves the
+bare question, and what gives an answer is cut out of the plan and counted, which the original only asked for.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sixfold.verify.answers import answer_key
+from sixfold.verify.extract import extract_answer, split_thinking
+
+_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
+_CLAIM = re.compile(r"(?i)\b(?:the\s+)?(?:final\s+)?answer\s*(?:is|:|=)|\\boxed|####")
+_RESULT = re.compile(r"=\s*[-$€£]?\d")
+
+
+def gate(question: str) -> tuple[bool, str]:
+    """Whether a question is worth planning, and why: long ones, ones with three or more numbers, ones with several parts.
+
+    A rule, not a model: it is free, and the same question always gets the same treatment.
+
+    >>> gate("What is 2 + 2?")
+    (False, 'short, with at most two numbers')
+    """
+    numbers = len(_NUMBER.findall(question[:20_000]))
+    if len(question) >= 240:
+        return True, "long question"
+    if numbers >= 3:
+        return True, f"{numbers} numbers to relate"
+    if len(re.findall(r"[.?!。؟](?=\s|$)", question)) >= 3:
+        return True, "several parts"
+    return False, "short, with at most two numbers"
+
+
+def strip_answers(plan: str) -> tuple[str, bool]:
+    """The plan without the sentences that claim a result, and whether there were any.
+
+    >>> strip_answers("Add the two. 3 + 4 = 7. Check the sum.")
+    ('Add the two. Check the sum.', True)
+    """
+    thinking, text, _ = split_thinking(plan)
+    text = text.strip() or thinking.strip()
+    kept, leaked = [], False
+    for line in text.splitlines():
+        parts = re.split(r"(?<=[.!?。؟])\s+", line)
+        good = [p for p in parts if not (_CLAIM.search(p) or _RESULT.search(p))]
+        leaked |= len(good) < len(parts)
+        if good or not parts[0]:
+            kept.append(" ".join(good))
+    return "\n".join(kept).strip(), leaked
+
+
+def contains_answer(plan: str, answer: str | None, question: str) -> bool:
+    """Whether the plan states the answer although the question does not: the leak that is measured.
+
+    >>> contains_answer("Then you get 12 apples.", "12", "How many apples?")
+    True
+    >>> contains_answer("Use the 12 from the question.", "12", "What is 12 * 1?")
+    False
+    """
+    if not answer or not plan:
+        return False
+    key = answer_key(answer)
+    claimed = extract_answer(plan)
+    if claimed is not None and answer_key(claimed) == key:
+        return True
+    in_question = {answer_key(n) for n in _NUMBER.findall(question[:20_000])}
+    if _NUMBER.fullmatch(answer.strip()):
+        return key not in in_question and any(answer_key(n) == key for n in _NUMBER.findall(plan[:20_000]))
+    short = answer.strip().casefold()
+    return len(short) > 3 and short in plan.casefold() and short not in question.casefold()
