@@ -162,13 +162,13 @@ EventKind = Literal[
     "plan_text",  # text: a piece of plan `attempt` (None: the shared plan)
     "planned",  # text: the whole plan as the solver sees it; data: usage, elapsed_s, leak, error
     "attempt_started",  # attempt
-    "attempt_text",  # attempt, text: a piece as it streams
+    "attempt_text",  # attempt, text: a piece as it streams; data: channel "reasoning" where the engine separated it
     "attempt_answer",  # attempt, text: the answer, as soon as it can be read from the stream
     "attempt_retried",  # attempt, text: why
     "attempt_forced",  # attempt, text: why its thinking was closed
     "attempt_done",  # attempt, text: its answer or ""; data: status, usage, mean_logprob, ttft_s, elapsed_s, error
     "stopping",  # text: why no more is generated; data: saved_tokens, method
-    "judged",  # data: one pairwise comparison: left, right, forward, backward, outcome
+    "judged",  # data: one comparison, `first` and `second` the attempts in the order shown, `order` what was said
     "chosen",  # attempt, text: the answer; data: selector, reason, votes, text (the attempt's last text), details
     "usage",  # data: the account, see reason/budget.py
     "failed",  # text: why there is no answer; data: code

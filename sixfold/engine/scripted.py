@@ -6,15 +6,17 @@ Deterministic, no model, no network. A token is a word with the white space befo
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sixfold.core import Chunk, EngineInfo, Finish, Request, Usage
-from sixfold.engine.wrap import fan_out
+from sixfold.engine.wrap import fan_out, refuse_missing
 from sixfold.errors import ConfigError, EngineError
 
 _CAN = frozenset({"n", "seed", "json_schema", "logprobs", "prefill", "cancel", "exact_usage"})
@@ -23,7 +25,9 @@ _CAN = frozenset({"n", "seed", "json_schema", "logprobs", "prefill", "cancel", "
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What one choice says. `token_s` is the pause before each token; `first_s` the one before the first.
-    `fails_after` raises a retryable error after that many tokens; `error` is then its message."""
+    `fails_after` raises a retryable error after that many tokens; `error` is its message, and that of finish `error`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
     text: str
     reasoning: str = ""
@@ -48,9 +52,10 @@ def words(text: str) -> list[str]:
 
 
 class ScriptedEngine:
-    """Serves `script`, or a list of replies in turn (the last one again and again).
+    """Serves `script`, or a list of replies in turn (the last one again and again, and whatever the seed).
 
-    `served` are the requests so far; `running` is how many streams are open, so that tests can see cancelling.
+    It refuses what is not in `can`, but says the same with a schema or a stop text. `served` are the requests so far;
+    `running` is how many streams are open, so that tests can see cancelling.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class ScriptedEngine:
         self.closed = True
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        refuse_missing(self.info, request, hint="let the script's engine have it in `can`")
         several = request.n > 1
         async with aclosing(fan_out(self._one, request) if several else self._one(request)) as chunks:
             async for chunk in chunks:
@@ -100,7 +106,7 @@ class ScriptedEngine:
             used = Usage(prompt_tokens, 0, min(len(pieces), request.sampling.max_tokens))
             if reply.fails_after is not None and reply.fails_after >= len(pieces):
                 raise EngineError(reply.error, kind="died", retryable=True)
-            yield Chunk(0, finish=finish, usage=used)
+            yield Chunk(0, finish=finish, usage=used, error=reply.error if finish == "error" else None)
         finally:
             self.running -= 1
 
@@ -112,9 +118,10 @@ def _in_turn(replies: Sequence[Reply | str]) -> Script:
 def load_script(path: Path) -> ScriptedEngine:
     """A scripted engine from a JSON file: a list of texts or of `Reply` objects, said in turn."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return ScriptedEngine([Reply(**item) if isinstance(item, dict) else str(item) for item in data] or [""])
-    except (OSError, ValueError, TypeError) as error:
+        said = TypeAdapter(list[Reply | str]).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         raise ConfigError(
-            f"{path} is not a script: {error}", hint='a script is a JSON list of texts, such as ["Answer: 4"]'
+            f"{path} is not a script: {why}", hint='a script is a JSON list of texts, such as ["Answer: 4"]'
         ) from error
+    return ScriptedEngine(said or [""])

@@ -12,44 +12,70 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from sixfold.core import Chunk, Engine, EngineInfo, Finish, Request, Usage
+from sixfold.core import Chunk, Engine, EngineInfo, Request, Usage
 from sixfold.errors import EngineError
 
 Stream = Callable[[Request], AsyncGenerator[Chunk, None]]
 
-_END: Finish = "error"
+_BUFFERED = 256
+"""Chunks of one request that may wait for a slow reader; then its choices wait too, and so does the server."""
+
+
+def refuse_missing(info: EngineInfo, request: Request, *, hint: str) -> None:
+    """Raises `EngineError` for a request that asks for what the engine is not known to be able to do."""
+    asks = {
+        "logprobs": request.sampling.logprobs,
+        "json_schema": request.json_schema is not None,
+        "prefill": bool(request.prefill),
+    }
+    missing = [name for name, asked in asks.items() if asked and name not in info.can]
+    if missing:
+        raise EngineError(
+            f"the engine {info.name} cannot do {', '.join(missing)}, which this run needs", kind="missing", hint=hint
+        )
 
 
 async def fan_out(stream: Stream, request: Request) -> AsyncGenerator[Chunk, None]:
-    """Serve n choices by n single requests, choice i with seed + i. One that fails alone ends with finish `error`;
-    what would fail for all of them alike (a wrong key, a question over the context) raises."""
-    queue: asyncio.Queue[Chunk | EngineError | None] = asyncio.Queue()
+    """Serve n choices by n single requests, choice i with seed + i. One that fails alone ends with finish `error`; what
+    would fail for all of them alike (a wrong key, a question over the context), or did so before any text, raises."""
+    items: asyncio.Queue[Chunk | asyncio.Task[None]] = asyncio.Queue()
+    room = asyncio.Semaphore(_BUFFERED)
 
     async def one(index: int) -> None:
         sampling = request.sampling
         if sampling.seed is not None:
             sampling = replace(sampling, seed=sampling.seed + index)
-        try:
-            async with aclosing(stream(replace(request, n=1, sampling=sampling))) as chunks:
-                async for chunk in chunks:
-                    queue.put_nowait(replace(chunk, index=index))
-        except EngineError as error:
-            alone = error.retryable
-            queue.put_nowait(Chunk(index, finish=_END, error=str(error.args[0]), usage=Usage()) if alone else error)
-        finally:
-            queue.put_nowait(None)
+        async with aclosing(stream(replace(request, n=1, sampling=sampling))) as chunks:
+            async for chunk in chunks:
+                await room.acquire()
+                items.put_nowait(replace(chunk, index=index))
 
     tasks = [asyncio.create_task(one(i)) for i in range(request.n)]
+    for task in tasks:
+        task.add_done_callback(items.put_nowait)
+    used: dict[int, Usage] = {}
+    failed: dict[int, EngineError] = {}
+    running, begun = request.n, False
     try:
-        running = request.n
         while running:
-            item = await queue.get()
-            if item is None:
-                running -= 1
-            elif isinstance(item, EngineError):
-                raise item
-            else:
+            item = await items.get()
+            if isinstance(item, Chunk):
+                room.release()
+                begun = True
+                used[item.index] = item.usage or used.get(item.index, Usage())
                 yield item
+            else:
+                running -= 1
+                error = item.exception()
+                if isinstance(error, EngineError) and error.retryable:
+                    failed[tasks.index(item)] = error
+                elif error:
+                    raise error
+            if failed and not begun and not running:
+                raise next(iter(failed.values()))
+            while failed and begun:
+                index, failure = failed.popitem()
+                yield Chunk(index, finish="error", error=str(failure.args[0]), usage=used.get(index, Usage()))
     finally:
         for task in tasks:
             task.cancel()
@@ -62,9 +88,7 @@ class Retry:
     Waits `first_wait_s * 2**k` with jitter, or as long as the server asked; gives up where that is over `longest_wait_s`.
     """
 
-    def __init__(
-        self, inner: Engine, *, tries: int = 4, first_wait_s: float = 0.5, longest_wait_s: float = 60.0
-    ) -> None:
+    def __init__(self, inner: Engine, *, tries: int = 4, first_wait_s: float = 0.5, longest_wait_s: float = 60.0) -> None:
         self.inner = inner
         self.tries = tries
         self.first_wait_s = first_wait_s
@@ -84,7 +108,7 @@ class Retry:
                 yield chunk
 
     async def _retried(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        for attempt in range(self.tries):
+        for tried in range(1, self.tries + 1):
             started = False
             try:
                 async with aclosing(self.inner.stream(request)) as chunks:
@@ -94,8 +118,7 @@ class Retry:
                 return
             except EngineError as error:
                 asked = error.retry_after_s
-                last = attempt == self.tries - 1
-                if started or last or not error.retryable or (asked or 0.0) > self.longest_wait_s:
+                if started or tried >= self.tries or not error.retryable or (asked or 0.0) > self.longest_wait_s:
                     raise
-                backoff = min(self.first_wait_s * 2**attempt * (0.5 + random.random()), self.longest_wait_s)
-                await asyncio.sleep(asked if asked is not None else backoff)
+            backoff = min(self.first_wait_s * 2 ** (tried - 1) * (0.5 + random.random()), self.longest_wait_s)
+            await asyncio.sleep(backoff if asked is None else asked)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sixfold.core import Attempt, Choice, Problem, Selector, Verdict, Verifier
 from sixfold.errors import NoAnswerError
-from sixfold.verify.answers import answer_key
+from sixfold.verify.answers import answer_keys
 
 Order = Literal["first", "second", "tie", "invalid"]
 Compare = Callable[[str, Attempt, Attempt], Awaitable[Order]]
@@ -25,21 +25,25 @@ _CLOSE = 0.1
 """Confidence weights of two answers within this ratio count as even."""
 
 
-def usable(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """The attempts that may be chosen: with an answer, finished ones if there are any, else those forced to answer."""
-    answered = [a for a in attempts if a.answer is not None and a.status in ("done", "forced")]
-    done = [a for a in answered if a.status == "done"]
-    found = done or answered
+def answered(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts that gave an answer, at least one. Raises `NoAnswerError` where none did."""
+    found = [a for a in attempts if a.answer is not None and a.status in ("done", "forced")]
     if not found:
         raise NoAnswerError("no attempt gave an answer", hint="raise think_tokens or n, or use a stronger model")
     return found
 
 
+def usable(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The attempts that may be chosen: with an answer, finished ones if there are any, else those forced to answer."""
+    found = answered(attempts)
+    return [a for a in found if a.status == "done"] or found
+
+
 def classes(attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:
     """Attempts by the meaning of their answer, in order of appearance."""
     groups: dict[str, list[Attempt]] = {}
-    for attempt in attempts:
-        groups.setdefault(answer_key(attempt.answer or ""), []).append(attempt)
+    for attempt, key in zip(attempts, answer_keys([a.answer or "" for a in attempts]), strict=True):
+        groups.setdefault(key, []).append(attempt)
     return groups
 
 
@@ -101,7 +105,7 @@ def make_verified(verifier: Verifier) -> Selector:
     """The first attempt that the verifier accepts; where none is accepted, the best score, said as it is."""
 
     async def verified(problem: Problem, attempts: Sequence[Attempt]) -> Choice:
-        candidates = usable(attempts)
+        candidates = answered(attempts)
         scored = [(a, verifier(problem, a.text)) for a in candidates]
         judged = [(a, v) for a, v in scored if v.score is not None]
         if not judged:
@@ -207,9 +211,7 @@ def make_auto(verifier: Verifier | None, compare: Compare | None, m: int) -> Sel
     return auto
 
 
-def make_selector(
-    name: str, *, m: int, verifier: Verifier | None, compare: Compare | None
-) -> Selector:
+def make_selector(name: str, *, m: int, verifier: Verifier | None, compare: Compare | None) -> Selector:
     """The selector called `name`, one of `SolveConfig.select`."""
     selectors: dict[str, Callable[[], Selector]] = {
         "auto": lambda: make_auto(verifier, compare, m),
@@ -231,32 +233,27 @@ async def _no_judge(question: str, first: Attempt, second: Attempt) -> Order:
 
 
 def cannot_change(
-    name: str, problem: Problem, answered: Sequence[Attempt], running: int, *, m: int, verifier: Verifier | None
+    name: str, problem: Problem, ended: Sequence[Attempt], running: int, *, m: int, verifier: Verifier | None
 ) -> str | None:
     """Why the choice is already certain although `running` candidates still think; `None` where it is not.
 
     Majority: even if all the others agreed on the second answer, they could not reach the first. Confidence: the same
-    with each of them voting with weight 1, the most there is. Judge: never, since any new answer could win.
+    with each of them voting with weight 1, the most there is. Judge: never, since any new answer could win. Forced answers
+    never count here: one candidate that ends by itself would outrank them all.
     """
-    if not answered or not running:
+    finished = [a for a in ended if a.status == "done" and a.answer is not None]
+    if not finished or not running:
         return None
     if name in ("auto", "verifier") and verifier is not None:
-        if any(verifier(problem, a.text).score == 1.0 for a in answered):
+        if any(verifier(problem, a.text).score == 1.0 for a in finished):
             return "an answer passed its check"
-        if name == "verifier":
-            return None
+        return None
     if name == "short":
-        finished = [a for a in answered if a.status == "done"]
         return f"{m} candidates have finished" if len(finished) >= m else None
     if name in ("majority", "auto", "confidence"):
         value: Callable[[Attempt], float] = weight if name == "confidence" else lambda _: 1.0
-        scores = sorted((sum(map(value, g)) for g in classes(answered).values()), reverse=True)
+        scores = sorted((sum(map(value, g)) for g in classes(finished).values()), reverse=True)
         second = scores[1] if len(scores) > 1 else 0.0
         if scores[0] > second + running:
-            return f"{len(_top(classes(answered), value)[0])} candidates agree and the other {running} cannot change it"
+            return f"{len(_top(classes(finished), value)[0])} candidates agree and the other {running} cannot change it"
     return None
-
-
-def details_of(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """What a report needs beside the choice: how many there were of each kind."""
-    return {s: sum(a.status == s for a in attempts) for s in ("done", "forced", "truncated", "cancelled", "failed")}

@@ -64,4 +64,5 @@ def fence(text: str, tag: str, limit: int = 4000) -> str:
     """
     if len(text) > limit:
         text = f"{text[: limit // 2]}\n[{len(text) - limit} characters left out]\n{text[-limit // 2 :]}"
-    return f"<{tag}>\n{re.sub(r'<(/?)(?=[a-zA-Z|])', r'<\1 ', text)}\n</{tag}>"
+    escaped = re.sub(r"<(/?)(?=[a-zA-Z|])", r"<\1 ", text)
+    return f"<{tag}>\n{escaped}\n</{tag}>"

@@ -1,0 +1,308 @@
+"""What `solve`, `trace show` and `engine probe` do once their flags are read.
+
+Place: opens engines, runs `reason.solve` for one question or a file of them, and hands each event to its readers. It owns the
+signals: Ctrl-C once lets the running questions answer with what they have, twice (or SIGTERM) ends everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sixfold.cli.screen import print_rows, stderr_console
+from sixfold.cli.view import LiveView, PlainView, View, results_table
+from sixfold.config import EngineConfig, SolveConfig, home_dir
+from sixfold.core import Event, Problem
+from sixfold.engine.open import open_engine, probe_engine
+from sixfold.errors import ConfigError
+from sixfold.reason.solve import Engines, solve
+from sixfold.trace import TraceWriter, check_question, counts, finished, load_problems, read_trace, summarise
+
+_TABLE_ROWS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    trace: Path | None = None
+    out: Path | None = None
+    as_json: bool = False
+    quiet: bool = False
+
+
+def solve_command(question: str, config: SolveConfig, output: Output) -> int:
+    """Answer a question, standard input or a file; returns the exit code."""
+    if question.endswith(".jsonl"):
+        return asyncio.run(_guarded(lambda stop: _solve_file(Path(question), config, output, stop)))
+    if output.out is not None:
+        raise ConfigError("--out is for a .jsonl file of questions", hint="use --json and redirect standard output")
+    if question == "-":
+        try:
+            question = sys.stdin.buffer.read().decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"standard input is not valid UTF-8 (byte {error.start})", hint="convert it, for example with iconv"
+            ) from error
+    problem = Problem("question", check_question(question))
+    return asyncio.run(_guarded(lambda stop: _solve_one(problem, config, output, stop)))
+
+
+async def _guarded(work: Callable[[asyncio.Event], Any]) -> int:
+    """Run `work` with the signals set: its exit code, or 130 and 143 where it was ended."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    task = asyncio.ensure_future(work(stop))
+    code = 0
+
+    def end(by: int) -> None:
+        nonlocal code
+        code = by
+        task.cancel()
+
+    def interrupt() -> None:
+        if stop.is_set():
+            end(130)
+        else:
+            stop.set()
+            print("\nfinishing with what is there; Ctrl-C again quits", file=sys.stderr)
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, lambda: end(143))
+    try:
+        return int(await task)
+    except asyncio.CancelledError:
+        return code or 130
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+@asynccontextmanager
+async def open_engines(config: SolveConfig, console: Console | None) -> AsyncIterator[Engines]:
+    """The engines of a run, closed at the end. Planner and judge with the solver's own settings share it."""
+    opened: dict[str, Any] = {}
+    slots = (config.n or 1) * config.concurrency
+    async with AsyncExitStack() as stack:
+
+        async def engine(wanted: EngineConfig | None, needs: Sequence[str]) -> Any:
+            if wanted is None:
+                return None
+            key = wanted.model_dump_json()
+            if key not in opened:
+                with _loading(wanted, console):
+                    opened[key] = await open_engine(wanted, slots=slots, home=home_dir(), needs=needs)
+                stack.push_async_callback(opened[key].aclose)
+            return opened[key]
+
+        needs = ["logprobs"] if config.logprobs or config.select == "confidence" else []
+        solver = await engine(config.engine, needs)
+        yield Engines(solver, await engine(config.planner, ()), await engine(config.judge, ()))
+
+
+@contextmanager
+def _loading(wanted: EngineConfig, console: Console | None) -> Iterator[None]:
+    if console is None:
+        yield
+        return
+    what = f"loading {wanted.model or 'the embedded model'}" if wanted.spec == "embedded" else f"asking {wanted.spec}"
+    begun = time.monotonic()
+    if console.is_terminal:
+        with console.status(what):
+            yield
+    else:
+        console.print(what)
+        yield
+    console.print(f"{what}: ready after {time.monotonic() - begun:.1f} s")
+
+
+@contextmanager
+def _view(console: Console | None) -> Iterator[list[View]]:
+    """Who shows one solve: a live screen where there is one, else lines, or nobody where `console` is `None`."""
+    if console is not None and console.is_terminal:
+        with LiveView(console) as view:
+            yield [view]
+    else:
+        yield [] if console is None else [PlainView(console)]
+
+
+async def _events(
+    problem: Problem, config: SolveConfig, engines: Engines, stop: asyncio.Event, readers: Sequence[View]
+) -> dict[str, Any]:
+    """Run one solve, show every event to the readers, and return what it adds up to."""
+    events: list[Event] = []
+    async with aclosing(solve(problem, config, engines, answer_now=stop)) as stream:
+        async for event in stream:
+            for reader in readers:
+                reader(event)
+            if event.kind not in ("attempt_text", "plan_text"):
+                events.append(event)
+    return summarise(events, problem)
+
+
+async def _solve_one(problem: Problem, config: SolveConfig, output: Output, stop: asyncio.Event) -> int:
+    console = None if output.quiet else stderr_console()
+    writer = TraceWriter(output.trace) if output.trace else None
+    try:
+        async with open_engines(config, console) as engines:
+            with _view(console) as readers:
+                result = await _events(problem, config, engines, stop, [*readers, *([writer.write] if writer else [])])
+    finally:
+        if writer:
+            writer.close()
+    _print_result(result, output)
+    return _code(result, output.quiet)
+
+
+def _print_result(result: dict[str, Any], output: Output) -> None:
+    if output.as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif result["answer"] is not None:
+        print(result["answer"])
+    sys.stdout.flush()
+
+
+def _code(result: dict[str, Any], quiet: bool) -> int:
+    if result["answer"] is not None:
+        return 0
+    if quiet:
+        print(f"error: {result['error']}\n  next: {result.get('hint', '')}", file=sys.stderr)
+    return int(result.get("code", 4))
+
+
+async def _solve_file(path: Path, config: SolveConfig, output: Output, stop: asyncio.Event) -> int:
+    """Answer every question of a file; results are appended as they come, so that a killed run goes on."""
+    console = None if output.quiet else stderr_console()
+    problems, bad = load_problems(path)
+    for number, why in bad:
+        print(f"{path}, line {number}: {why}; left out", file=sys.stderr)
+    if not problems:
+        raise ConfigError(f"{path} has no question that can be asked", hint='lines such as {"question": "What is 2 + 2?"}')
+    results: list[dict[str, Any]] = []
+    writer = TraceWriter(output.trace) if output.trace else None
+    try:
+        async with open_engines(config, console) as engines:
+            fingerprint = _fingerprint(config, engines)
+            done = finished(output.out, fingerprint) if output.out else {}
+            waiting = [(line, p) for line, p in problems if done.get(p.id) != p.question]
+            if done and console:
+                console.print(f"{len(problems) - len(waiting)} of {len(problems)} questions are in {output.out} already")
+            await _work_off(waiting, config, output, stop, engines, writer, results, fingerprint, console)
+    finally:
+        if writer:
+            writer.close()
+    if console:
+        if 0 < len(results) <= _TABLE_ROWS:
+            console.print(results_table(results, console.width))
+        sums = counts(results)
+        right = f", {sums['right']} of {sums['known']} right" if sums["known"] else ""
+        left = f", {len(waiting) - len(results)} not begun" if len(results) < len(waiting) else ""
+        console.print(f"{sums['answered']} of {sums['all']} answered{right}{left}" + (f", {len(bad)} bad lines" if bad else ""))
+    whole = len(results) == len(waiting) and all(r["answer"] is not None for r in results) and not bad
+    return 0 if whole else 130 if stop.is_set() else 4
+
+
+async def _work_off(
+    waiting: Sequence[tuple[int, Problem]], config: SolveConfig, output: Output, stop: asyncio.Event, engines: Engines,
+    writer: TraceWriter | None, results: list[dict[str, Any]], fingerprint: str, console: Console | None,
+) -> None:  # fmt: skip
+    """`config.concurrency` workers take questions in order until none is left or Ctrl-C came."""
+    alone = config.concurrency == 1
+    queue = iter(waiting)
+
+    async def worker() -> None:
+        for line, problem in queue:
+            if stop.is_set():
+                return
+            if console and alone:
+                console.rule(f"{problem.id}", align="left", style="dim")
+            with _view(console if alone else None) as readers:
+                if writer:
+                    readers.append(partial(writer.write, solve=problem.id))
+                result = await _events(problem, config, engines, stop, readers)
+            result |= {"line": line, "fingerprint": fingerprint}
+            results.append(result)
+            _append(result, output)
+            if console and not alone:
+                console.print(f"line {line}, {problem.id}: {result['answer'] or 'no answer: ' + str(result['error'])}")
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(config.concurrency):
+            group.create_task(worker())
+
+
+def _append(result: dict[str, Any], output: Output) -> None:
+    line = json.dumps(result, ensure_ascii=False)
+    if output.out is not None:
+        try:
+            # A line that a killed run left half is closed first, so that this one is whole.
+            with output.out.open("a+b") as file:
+                if file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n":
+                    file.write(b"\n")
+                file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+        except OSError as error:
+            raise ConfigError(f"{output.out} cannot be written: {error.strerror}", hint="give another --out") from error
+    if output.as_json:
+        print(line, flush=True)
+    elif output.out is None:
+        print(f"{result['id']}\t{result['answer'] if result['answer'] is not None else ''}", flush=True)
+
+
+def _fingerprint(config: SolveConfig, engines: Engines) -> str:
+    """Twelve digits that say whether two runs are the same: settings that change answers, and the models."""
+    settings = config.model_dump(mode="json", exclude={"efforts", "effort", "concurrency"})
+    for name in ("engine", "planner", "judge"):
+        for key in ("port", "threads", "key_file", "idle_timeout_s"):
+            (settings[name] or {}).pop(key, None)
+    models = [e.info.model for e in (engines.solver, engines.planner, engines.judge) if e]
+    return hashlib.sha256(json.dumps([settings, models], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def replay(path: Path, only: str | None, speed: float | None) -> None:
+    """Show a trace: as lines, or as it happened."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    shown = 0
+    last = ""
+    with ExitStack() as stack:
+        view: View = PlainView(console)
+        if speed is not None and console.is_terminal:
+            view = stack.enter_context(LiveView(console))
+        at_s = 0.0
+        for name, event in read_trace(path):
+            if only is not None and name != only:
+                continue
+            if speed is not None:
+                time.sleep(max(0.0, event.at_s - at_s) / speed)
+            at_s = event.at_s
+            if name != last:
+                console.rule(name, align="left")
+                last = name
+            view(event)
+            shown += 1
+            if event.kind == "chosen":
+                console.print(f"answer: {event.text}")
+    if not shown:
+        what = f"nothing with the id {only!r}" if only is not None else "no events"
+        raise ConfigError(f"{path} has {what}", hint="leave --id away, or give a file written with --trace")
+
+
+def probe_command(spec: str, model: str, key_file: Path | None, needs: Sequence[str], as_json: bool) -> None:
+    """Probe an endpoint and print what it can do, with what was seen; raises where something needed is missing."""
+    from sixfold.engine.probe import require, rows_of, to_json
+
+    config = EngineConfig(spec=spec, model=model, key_file=key_file)
+    report = asyncio.run(probe_engine(config, home=home_dir()))
+    if as_json:
+        print(json.dumps(to_json(report), ensure_ascii=False))
+    else:
+        print_rows(("capability", "", "what was seen"), rows_of(report))
+    require(report, needs)

@@ -1,0 +1,54 @@
+"""What several commands print with: progress bars, aligned rows, and the console on standard error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+from rich.text import Text
+
+
+def stderr_console() -> Console:
+    """Standard error; not a screen where it is piped, where TERM is dumb, or where NO_LIVE is set."""
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    if os.environ.get("SIXFOLD_PLAIN"):
+        console = Console(stderr=True, highlight=False, markup=False, emoji=False, force_terminal=False)
+    return console
+
+
+@contextmanager
+def progress_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each stage that is reported (stage, bytes done, bytes in all or 0); lines where there is no screen."""
+    console = stderr_console()
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total or None)
+                if not quiet and not console.is_terminal:
+                    console.print(f"{stage} ({total / 2**20:.0f} MiB)" if total else stage)
+            progress.update(tasks[stage], completed=done, total=total or None)
+
+        yield report
+
+
+def print_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns on standard output, whole where it is not a screen."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, name in enumerate(head):
+        table.add_column(name, overflow="fold", no_wrap=i == 0)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    if not console.is_terminal:
+        console.width = max(console.width, sum(max(map(len, column)) + 2 for column in zip(head, *rows, strict=True)) + 2)
+    console.print(table)

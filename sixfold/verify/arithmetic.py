@@ -1,0 +1,72 @@
+"""Checks that need no known answer: does a value solve the equation, does an expression make the target?
+
+Place: a problem names its check in `Problem.verifier` and carries what it needs in `Problem.meta`. Such a check may choose
+among candidates; comparing with a known answer may not (that would be looking the answer up), and is not here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from fractions import Fraction
+
+from sixfold.core import Problem, Verdict, Verifier
+from sixfold.verify.answers import evaluate
+from sixfold.verify.extract import extract_answer
+
+
+def solves_equation(problem: Problem, text: str) -> Verdict:
+    """`meta`: `equation` such as "3*x + 4 = 19", and `variable` (x where it is missing). Exact; 1 or 0.
+
+    >>> solves_equation(Problem("p", "Solve it.", meta={"equation": "3*x + 4 = 19"}), "Answer: x = 5").score
+    1.0
+    """
+    left, equals, right = str(problem.meta.get("equation", "")).partition("=")
+    variable = str(problem.meta.get("variable", "x"))
+    if not equals:
+        return Verdict(None, "the problem has no equation to check against")
+    answer = extract_answer(text, flexible=True)
+    if answer is None:
+        return Verdict(0.0, "no answer")
+    try:
+        value = evaluate(re.sub(r"^\s*[a-zA-Z]\s*=", "", answer).strip("$ "))
+    except ValueError:
+        return Verdict(0.0, f"{answer[:40]!r} is not a number")
+    try:
+        sides = [evaluate(side, {variable: value}) for side in (left, right)]
+    except ValueError as error:
+        return Verdict(None, f"the equation cannot be computed: {error}")
+    holds = sides[0] == sides[1] or abs(float(sides[0]) - float(sides[1])) <= 1e-9 * max(1.0, abs(float(sides[1])))
+    return Verdict(float(holds), f"{answer[:40]} {'solves' if holds else 'does not solve'} {left.strip()} = {right.strip()}")
+
+
+def makes_target(problem: Problem, text: str) -> Verdict:
+    """Countdown and the game of 24. `meta`: `numbers`, `target`, `use_all` (true where it is missing). Exact; 1 or 0.
+
+    >>> game = Problem("p", "Make 24.", meta={"numbers": [4, 6, 1], "target": 24})
+    >>> makes_target(game, "Answer: 4 * 6 * 1").score, makes_target(game, "Answer: 4 * 6").score
+    (1.0, 0.0)
+    """
+    numbers, target = problem.meta.get("numbers"), problem.meta.get("target")
+    if not numbers or target is None:
+        return Verdict(None, "the problem has no numbers or no target")
+    answer = extract_answer(text)
+    if answer is None:
+        return Verdict(0.0, "no answer")
+    expression = re.split(r"=", answer.replace("×", "*").replace("÷", "/"))[0]
+    if re.search(r"[a-zA-Z^]|\*\*", expression):
+        return Verdict(0.0, "only + - * / and brackets may be used")
+    try:
+        value = evaluate(expression)
+    except ValueError:
+        return Verdict(0.0, f"{expression[:40]!r} is not an expression")
+    used = Counter(map(Fraction, re.findall(r"\d+(?:\.\d+)?", expression)))
+    given = Counter(Fraction(str(n)) for n in numbers)
+    if used - given or (problem.meta.get("use_all", True) and given - used):
+        return Verdict(0.0, "it does not use the given numbers as asked")
+    return Verdict(float(value == Fraction(str(target))), f"{expression.strip()[:60]} = {value}")
+
+
+VERIFIERS: Mapping[str, Verifier] = {"equation": solves_equation, "countdown": makes_target}
+"""What `Problem.verifier` may name."""
