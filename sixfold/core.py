@@ -125,8 +125,8 @@ class Verdict:
 
 
 AttemptStatus = Literal["done", "forced", "truncated", "cancelled", "failed"]
-"""`done`: ended by itself. `forced`: thinking was closed for it and it then answered. `truncated`: out of tokens without
-an answer. `cancelled`: stopped by us. `failed`: the engine could not finish it."""
+"""`done`: ended by itself, and said its answer, if need be when asked. `forced`: its thinking was cut and it then answered.
+`truncated`: out of tokens without an answer. `cancelled`: stopped by us. `failed`: the engine could not finish it."""
 
 
 @dataclass(frozen=True, slots=True)

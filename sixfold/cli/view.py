@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -230,27 +231,30 @@ def account_line(data: Mapping[str, Any]) -> str:
 
 def results_table(results: Sequence[Mapping[str, Any]], width: int) -> Table:
     """Answer, right or wrong where known, time, and tokens by phase; one row a question, and a row of sums."""
-    table = Table(show_footer=len(results) > 1, expand=False)
-    known = [r for r in results if r.get("correct") is not None]
-    usages = [r.get("usage") or {} for r in results]
-
-    def tokens(usage: Mapping[str, Any], phase: str) -> int:
-        return int(usage.get("phases", {}).get(phase, {}).get("completion_tokens", 0))
-
-    wasted = [int(u.get("wasted", {}).get("completion_tokens", 0)) for u in usages]
-    seconds = [float(u.get("elapsed_s", 0.0)) for u in usages]
-    for name, footer, widest in (("question", f"{len(results)} questions", max(16, width // 3)), ("answer", "", 24)):
+    rows = [_numbers(r.get("usage") or {}) for r in results]
+    sums = [sum(column) for column in zip(*rows, strict=True)]
+    table = Table(box=SIMPLE, show_footer=len(results) > 1, pad_edge=False)
+    for name, footer, widest in (("question", "all", max(16, width - 56)), ("answer", "", 16)):
         table.add_column(name, footer=footer, max_width=widest, no_wrap=True, overflow="ellipsis")
-    table.add_column("", footer=f"{sum(bool(r['correct']) for r in known)} of {len(known)} right" if known else "")
-    table.add_column("s", justify="right", footer=f"{sum(seconds):.1f}")
-    for phase in ("plan", "attempt", "judge"):
-        table.add_column(phase, justify="right", footer=str(sum(tokens(u, phase) for u in usages)))
-    table.add_column("wasted", justify="right", footer=str(sum(wasted)))
-    for result, usage, lost, took in zip(results, usages, wasted, seconds, strict=True):
-        correct = result.get("correct")
-        mark = Text("right", "green") if correct else Text("wrong", "red") if correct is not None else Text("not known", "dim")
-        answer = result.get("answer")
-        question, said = one_line(str(result.get("question", "")), 400), one_line(str(answer), 60)
-        spent = (str(tokens(usage, phase)) for phase in ("plan", "attempt", "judge"))
-        table.add_row(Text(question), Text(said) if answer else Text("none", "red"), mark, f"{took:.1f}", *spent, str(lost))
+    table.add_column("", no_wrap=True)
+    table.add_column("s", justify="right", footer=f"{sums[0]:.1f}")
+    for name, value in zip(("plan", "think", "judge", "wasted"), sums[1:], strict=True):
+        table.add_column(name, justify="right", footer=str(value), no_wrap=True)
+    for result, (seconds, *tokens) in zip(results, rows, strict=True):
+        correct, answer = result.get("correct"), result.get("answer")
+        mark = Text("right", "green") if correct else Text("wrong", "red") if correct is not None else Text("?", "dim")
+        said = Text(one_line(str(answer), 60)) if answer is not None else Text("none", "red")
+        question = Text(one_line(str(result.get("question", "")), 400))
+        table.add_row(question, said, mark, f"{seconds:.1f}", *map(str, tokens))
     return table
+
+
+def _numbers(usage: Mapping[str, Any]) -> tuple[float, int, int, int, int]:
+    """Seconds, and completion tokens of planning, of the attempts, of judging, and lost by cancelling."""
+
+    def tokens(part: Mapping[str, Any]) -> int:
+        return int(part.get("completion_tokens", 0))
+
+    phases = usage.get("phases", {})
+    plan, attempt, judge = (tokens(phases.get(phase, {})) for phase in ("plan", "attempt", "judge"))
+    return float(usage.get("elapsed_s", 0.0)), plan, attempt, judge, tokens(usage.get("wasted", {}))

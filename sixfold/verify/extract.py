@@ -116,10 +116,13 @@ def clean(answer: str) -> str | None:
     while answer != previous:
         previous = answer
         answer = answer.strip().strip("*_`").strip()
+        answer = re.sub(r"(?i)^(?:final\s+)?answer\s*[:：=]\s*", "", answer)
         answer = re.sub(r"(?<![.\d])[.。]$|(?<=\d)\.$", "", answer)
         for left, right in (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ('"', '"'), ("“", "”")):
             inner = answer[len(left) : len(answer) - len(right)]
             if len(answer) > 1 and answer.startswith(left) and answer.endswith(right) and left not in inner:
                 answer = inner
     answer = answer.replace("**", "").strip()
+    if not any(c.isalnum() or c in "∞∅" for c in answer):
+        return None
     return answer if answer and len(answer) <= _LONGEST else None

@@ -199,5 +199,5 @@ async def test_a_question_over_the_context_is_an_engine_error(case: Case, n: int
     assert caught.value.kind == "context"
     assert not caught.value.retryable
     assert caught.value.hint
-    assert await case.running() == 0
+    await wait_until_free(case)
     assert texts(await gather(case.engine, case.ask()))[0]

