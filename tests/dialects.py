@@ -27,7 +27,9 @@ class Peer:
     """`troubles` are what goes wrong with the next requests for a completion, one each; then all is well.
 
     `seen` and `headers` are those requests; `open` counts the choices that are being said; `most` is how many tokens were sent.
-    `steady` ignores seeds, `schema` and `prefills` say whether it honours these, `stubborn` works on when nobody listens.
+    `seeds`, `schema` and `prefills` say whether it honours these, `counts` whether it tells of tokens, `refuses` which fields
+    it rejects. `stubborn` works on when nobody listens; `drops` closes a connection only when the next request comes over
+    it, a gap that llama-server really has.
     """
 
     dialect: str
@@ -44,6 +46,7 @@ class Peer:
     seeds: bool = True
     counts: bool = True
     stubborn: bool = False
+    drops: bool = False
     refuses: tuple[str, ...] = ()
     pages: Mapping[str, tuple[int, str, str]] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
@@ -68,6 +71,8 @@ async def serve(dialect: str, **traits: Any) -> AsyncIterator[Peer]:
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError):
                 await _answer(peer, reader, writer)
+                if peer.drops:
+                    await reader.read(1)
         finally:
             writer.close()
             with suppress(ConnectionError):
@@ -125,9 +130,16 @@ def _pages(peer: Peer) -> dict[str, tuple[int, str, str]]:
     return pages
 
 
-def _page(writer: asyncio.StreamWriter, status: int, text: str, kind: str = "application/json", **headers: str) -> None:
+def _page(
+    writer: asyncio.StreamWriter, status: int, text: str, kind: str = "application/json", *, keep: bool = False, **headers: str
+) -> None:
     data = text.encode()
-    lines = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}", f"Content-Length: {len(data)}", "Connection: close"]
+    lines = [
+        f"HTTP/1.1 {status} X",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(data)}",
+        *([] if keep else ["Connection: close"]),
+    ]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
 
@@ -160,7 +172,7 @@ async def _complete(peer: Peer, request: dict[str, Any], reader: asyncio.StreamR
     if request.get("n", 1) > {"llama-server": peer.slots, "cerebras": 1}.get(peer.dialect, 128):
         return _page(writer, 400, json.dumps(_error(peer, 400, "Field 'n': value is too large")))
     if trouble == "whole":
-        return _page(writer, 200, json.dumps(_whole(peer, request)))
+        return _page(writer, 200, json.dumps(_whole(peer, request)), keep=peer.drops)
     if trouble == "silent":
         await reader.read(1)
         return None
@@ -170,7 +182,7 @@ async def _complete(peer: Peer, request: dict[str, Any], reader: asyncio.StreamR
     left = asyncio.create_task(reader.read(1))
     try:
         await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
-        if not work.done() and peer.stubborn:
+        if peer.stubborn and not (work.done() and work.exception() is None):
             await asyncio.sleep(30)
     finally:
         peer.open -= choices
@@ -226,7 +238,7 @@ def _say(peer: Peer, request: dict[str, Any], index: int) -> _Said:
         words = ["{", json.dumps(name), ": ", json.dumps(inner["enum"][0]), "}"]
     if peer.text is not None:
         words = [word + " " for word in peer.text.split(" ")]
-    thoughts = [word + " " for word in peer.thinks.split()]
+    thoughts = [] if continues else [word + " " for word in peer.thinks.split()]
     field = {"llama-server": "reasoning_budget_tokens", "vllm": "thinking_token_budget"}.get(peer.dialect, "none")
     if isinstance(request.get(field), int):
         thoughts = thoughts[: request[field]]

@@ -234,18 +234,24 @@ def results_table(results: Sequence[Mapping[str, Any]], width: int) -> Table:
     rows = [_numbers(r.get("usage") or {}) for r in results]
     sums = [sum(column) for column in zip(*rows, strict=True)]
     table = Table(box=SIMPLE, show_footer=len(results) > 1, pad_edge=False)
-    for name, footer, widest in (("question", "all", max(16, width - 56)), ("answer", "", 16)):
-        table.add_column(name, footer=footer, max_width=widest, no_wrap=True, overflow="ellipsis")
-    table.add_column("", no_wrap=True)
-    table.add_column("s", justify="right", footer=f"{sums[0]:.1f}")
-    for name, value in zip(("plan", "think", "judge", "wasted"), sums[1:], strict=True):
-        table.add_column(name, justify="right", footer=str(value), no_wrap=True)
-    for result, (seconds, *tokens) in zip(results, rows, strict=True):
+    numbers = [("s", [f"{row[0]:.1f}" for row in rows], f"{sums[0]:.1f}")]
+    numbers += [
+        (name, [str(row[i]) for row in rows], str(sums[i])) for i, name in enumerate(("plan", "think", "judge", "wasted"), 1)
+    ]
+    wide = [max(map(len, (name, total, *cells))) for name, cells, total in numbers]
+    left = width - sum(wide) - 5 - 3 * (len(wide) + 3)
+    answer_width = min(16, left // 3)
+    for name, footer, widest in (("question", "all", left - answer_width), ("answer", "", answer_width)):
+        table.add_column(name, footer=footer, max_width=max(4, widest), no_wrap=True, overflow="ellipsis")
+    table.add_column("", no_wrap=True, min_width=5)
+    for (name, _, total), size in zip(numbers, wide, strict=True):
+        table.add_column(name, justify="right", footer=total, no_wrap=True, min_width=size)
+    for i, result in enumerate(results):
         correct, answer = result.get("correct"), result.get("answer")
         mark = Text("right", "green") if correct else Text("wrong", "red") if correct is not None else Text("?", "dim")
         said = Text(one_line(str(answer), 60)) if answer is not None else Text("none", "red")
         question = Text(one_line(str(result.get("question", "")), 400))
-        table.add_row(question, said, mark, f"{seconds:.1f}", *map(str, tokens))
+        table.add_row(question, said, mark, *(cells[i] for _, cells, _ in numbers))
     return table
 
 

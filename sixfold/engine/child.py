@@ -42,6 +42,8 @@ def make_params(settings: dict[str, Any]) -> Any:
     if kind != "off":
         prefix = "COMMON_SPECULATIVE_TYPE_"
         params.speculative.types = [getattr(xllamacpp.common_speculative_type, prefix + _SPECULATIVE[kind])]
+    # The library's 12 and 48 look for longer repeats than a chain of thought of a few hundred tokens has.
+    params.speculative.ngram_simple.size_n, params.speculative.ngram_simple.size_m = 4, 16
     if kind == "draft":
         draft = params.speculative.draft
         draft.mparams.path = draft_path

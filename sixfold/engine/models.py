@@ -134,7 +134,7 @@ def find(spec: str, home: Path) -> Model:
             licence = str(gguf.values.get("general.license", "unknown"))
             return Model(path.stem, path, size(path), main_type(gguf), f"file:{path}", "", licence)
     plain = [model.name.removesuffix(f"-{model.gguf_type.lower()}") for model in models]
-    near = difflib.get_close_matches(spec, {*plain, *(model.name for model in models), *CATALOGUE}, n=3)
+    near = difflib.get_close_matches(spec, {*plain, *(model.name for model in models), *CATALOGUE} - {spec}, n=3)
     wanted = spec if spec.startswith("hf:") or _base_name(spec) not in CATALOGUE else _base_name(spec)
     raise ModelError(
         f"there is no model {spec!r} in {home / 'models'}" + (f"; close to it: {', '.join(near)}" if near else ""),

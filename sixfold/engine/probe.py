@@ -277,8 +277,9 @@ async def _prefill(probe: _Probe) -> tuple[Value, str]:
                 raise
             said = str(error.args[0])
             continue
-        # In the middle of a word, so that a new turn cannot look like the old one going on.
-        if seen.text.startswith("is"):
+        # In the middle of a word, so that a new turn cannot look like the old one going on. Some servers take what goes on
+        # for thinking, since no tag has closed it.
+        if seen.whole.startswith("is"):
             return (
                 "yes",
                 f"went on in the middle of a word ({'continue_final_message' if style == 'continue' else 'last turn'})",

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_gguf import SHAPES, read_weights, write_tiny
 
-from sixfold.config import home_dir
 from sixfold.engine import gguf_file, models
 from sixfold.engine.gguf_file import converted, converted_size, main_type, read_gguf
 from sixfold.errors import ModelError
@@ -191,27 +190,19 @@ def test_damaged_headers_are_read_or_refused(changes: list[tuple[int, int]]) -> 
         assert all(0 < tensor.start <= len(data) - tensor.size_bytes for tensor in parsed.tensors)
 
 
-@pytest.fixture
-def embedded() -> Path:
-    try:
-        return models.find(models.DEFAULT, home_dir()).path
-    except ModelError as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.model
-def test_parser_agrees_with_its_slow_twin_on_the_embedded_model(embedded: Path) -> None:
-    assert_same_as_twin(embedded)
+def test_parser_agrees_with_its_slow_twin_on_the_embedded_model(model_path: Path) -> None:
+    assert_same_as_twin(model_path)
 
 
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Q8_0", "Q4_0", "F16"])
-async def test_converted_models_speak(tmp_path: Path, embedded: Path, kind: str) -> None:
+async def test_converted_models_speak(tmp_path: Path, model_path: Path, kind: str) -> None:
     from sixfold.core import Message, Request, Sampling
     from sixfold.engine.llamacpp import Settings, open_llamacpp
 
-    model = models.pull(str(embedded), home=tmp_path, gguf_type=kind)
+    model = models.pull(str(model_path), home=tmp_path, gguf_type=kind)
     engine = await open_llamacpp(Settings(str(model.path), slots=1, context_tokens=512))
     try:
         question = Message("user", "What is the capital of France? Answer in one sentence.")
