@@ -10,15 +10,19 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sixfold.errors import ConfigError
 
 MAX_CANDIDATES = 64
 MAX_TOKENS = 1_000_000
+
+
+Effort = Literal["low", "medium", "high"]
 
 
 class Config(BaseModel):
@@ -53,8 +57,15 @@ class Preset(Config):
     """Thinking budget of a candidate."""
 
 
+_PRESETS: Mapping[Effort, Preset] = {
+    "low": Preset(n=1, plan="off", think_tokens=256),
+    "medium": Preset(n=4, plan="auto", think_tokens=384),
+    "high": Preset(n=8, plan="auto", think_tokens=512),
+}
+
+
 class SolveConfig(Config):
-    effort: Literal["low", "medium", "high"] = "medium"
+    effort: Effort = "medium"
     """Which preset gives n, plan and think_tokens where they are not set."""
     n: Annotated[int | None, Field(ge=1, le=MAX_CANDIDATES)] = None
     """Candidates; empty: the effort's."""
@@ -86,18 +97,23 @@ class SolveConfig(Config):
     """How often one candidate goes on after its engine failed in the middle."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     """Questions of a batch file that are worked on at once."""
-    efforts: Mapping[Literal["low", "medium", "high"], Preset] = {
-        "low": Preset(n=1, plan="off", think_tokens=256),
-        "medium": Preset(n=4, plan="auto", think_tokens=384),
-        "high": Preset(n=8, plan="auto", think_tokens=512),
-    }
-    """What each effort means."""
+    efforts: Mapping[Effort, Preset] = _PRESETS
+    """What each effort means; what is not given keeps its value."""
     engine: EngineConfig = EngineConfig()
     """Who solves."""
     planner: EngineConfig | None = None
     """Who plans; empty: the solver. Reports name it."""
     judge: EngineConfig | None = None
     """Who judges; empty: the solver. Reports name it."""
+
+    @field_validator("efforts", mode="before")
+    @classmethod
+    def _keep_presets(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        kept: dict[str, Any] = {name: preset.model_dump() for name, preset in _PRESETS.items()}
+        changed = {name: {**kept.get(name, {}), **v} if isinstance(v, dict) else v for name, v in given.items()}
+        return {**kept, **changed}
 
     def resolved(self) -> SolveConfig:
         """The same with n, plan and think_tokens filled in from the effort's preset."""
@@ -158,9 +174,10 @@ def _put(data: dict[str, Any], key: str, value: Any) -> None:
 
 def _toml_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"v = {text}")["v"]
+        read = tomllib.loads(f"v = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return read["v"] if len(read) == 1 and not isinstance(read["v"], (date, time)) else text
 
 
 def _explain(model: type[Config], error: ValidationError) -> ConfigError:

@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 from sixfold import __version__
-from sixfold.core import Event, Problem
+from sixfold.core import Event, EventKind, Problem
 from sixfold.errors import ConfigError, NoAnswerError
 from sixfold.verify.answers import same_answer
 
@@ -22,10 +22,13 @@ FORMAT = 1
 
 
 class TraceWriter:
-    """Appends events to a file; starts it with a header where it is new. Close it."""
+    """Appends events to a trace; starts it with a header where it is new, and takes away the half of a last line that a
+    killed run left. Close it. Raises `ConfigError` where the file is something else."""
 
     def __init__(self, path: Path) -> None:
         try:
+            if path.exists() and path.stat().st_size:
+                _cut_half_line(path)
             new = not path.exists() or path.stat().st_size == 0
             self._file: TextIO = path.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
@@ -49,17 +52,31 @@ class TraceWriter:
         self._file.close()
 
 
+def _cut_half_line(path: Path) -> None:
+    for _ in read_trace(path):
+        break
+    with path.open("rb+") as file:
+        size = file.seek(0, 2)
+        tail = b""
+        while b"\n" not in tail and len(tail) < size:
+            file.seek(size - min(size, len(tail) + 65_536))
+            tail = file.read()
+        file.truncate(size - len(tail) + tail.rfind(b"\n") + 1)
+
+
 def read_trace(path: Path) -> Iterator[tuple[str, Event]]:
     """(solve, event) pairs of a trace, in order. A last line that was cut off is left out; any other bad line raises."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the trace {path} cannot be read: {error}", hint="give a file written with --trace") from error
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise ConfigError(
+            f"the trace {path} cannot be read: {error.strerror}", hint="give a file written with --trace"
+        ) from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode("utf-8"))
             if number == 1:
                 if record["sixfold_trace"] != FORMAT:
                     raise ConfigError(
@@ -69,11 +86,18 @@ def read_trace(path: Path) -> Iterator[tuple[str, Event]]:
                 continue
             fields = {"attempt": None, "text": "", "data": {}, **record}
             solve = str(fields.pop("solve", ""))
-            yield solve, Event(**fields)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if number == len(lines):
+            event = Event(**fields)
+            if (
+                event.kind not in get_args(EventKind)
+                or not isinstance(event.data, dict)
+                or not isinstance(event.at_s, (int, float))
+            ):
+                raise ValueError("no event")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            if 1 < number == len(lines):
                 return
             raise ConfigError(f"{path}, line {number} is not a trace event", hint="give a file written with --trace") from error
+        yield solve, event
 
 
 def summarise(events: Iterable[Event], problem: Problem | None = None) -> dict[str, Any]:
@@ -122,7 +146,7 @@ def load_problems(path: Path) -> tuple[list[tuple[int, Problem]], list[tuple[int
         if not raw.strip():
             continue
         try:
-            problems.append((number, make_problem(json.loads(raw.decode("utf-8")), f"line-{number}")))
+            problems.append((number, make_problem(json.loads(raw.decode("utf-8-sig")), f"line-{number}")))
         except UnicodeDecodeError:
             bad.append((number, "not valid UTF-8"))
         except ConfigError as error:
@@ -146,9 +170,9 @@ def make_problem(record: Any, name: str) -> Problem:
     if not isinstance(question, str):
         raise ConfigError('no "question" (or "problem") text', hint='for example {"question": "What is 2 + 2?"}')
     meta, answer = record.get("meta") or {}, record.get("answer")
-    verifier = record.get("verifier")
+    verifier, given = record.get("verifier"), record.get("id")
     return Problem(
-        str(record.get("id") or name), check_question(question), None if answer is None else str(answer),
+        name if given in (None, "") else str(given), check_question(question), None if answer is None else str(answer),
         str(record.get("domain") or ""), str(verifier) if verifier else None, meta if isinstance(meta, dict) else {},
     )  # fmt: skip
 
@@ -175,7 +199,11 @@ def finished(path: Path, fingerprint: str) -> dict[str, str]:
     done: dict[str, str] = {}
     if not path.exists():
         return done
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="give another --out") from error
+    for line in lines:
         try:
             record = json.loads(line)
             made, name = record["fingerprint"], str(record["id"])

@@ -20,6 +20,8 @@ from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import httpx
+
 from sixfold.core import Chunk, EngineInfo, Request
 from sixfold.engine.dialects import DIALECTS
 from sixfold.engine.remote import RemoteEngine
@@ -30,6 +32,7 @@ _CAN = frozenset({"n", "seed", "json_schema", "logprobs", "prefill", "cancel", "
 _RESTARTS = 5
 _RESTART_WINDOW_S = 60.0
 _START_TIMEOUT_S = 120.0
+_HEALTH_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class LlamaCppEngine:
         self._child: _Child | None = None
         self._lock = asyncio.Lock()
         self._deaths: collections.deque[float] = collections.deque(maxlen=_RESTARTS)
+        self._retired: list[RemoteEngine] = []
 
     @property
     def pid(self) -> int | None:
@@ -171,15 +175,24 @@ class LlamaCppEngine:
                 async for chunk in chunks:
                     yield chunk
         except EngineError as error:
-            if error.kind != "unreachable":
+            if error.kind != "unreachable" or await self._answers(child):
                 raise
-            # Silence or a broken connection: a child that still runs is stuck, and is ended so that the next one can live.
+            # A broken connection, or a child that runs but is stuck: it is ended so that the next one can live.
             _kill(child.process)
             await child.process.wait()
             raise EngineError(
                 f"the embedded engine died in the middle of a request: {_tail(list(child.log))}",
                 kind="died", retryable=True, hint="it is restarted by itself; try again",
             ) from error  # fmt: skip
+
+    async def _answers(self, child: _Child) -> bool:
+        """Whether the child still serves: then one request failed, not the engine."""
+        if child.process.returncode is not None:
+            return False
+        with suppress(httpx.HTTPError):
+            reply = await child.remote.client.get(child.remote.url.removesuffix("/v1") + "/health", timeout=_HEALTH_TIMEOUT_S)
+            return reply.status_code == 200
+        return False
 
     async def _drop(self) -> None:
         child, self._child = self._child, None
@@ -190,10 +203,13 @@ class LlamaCppEngine:
         for task in child.readers:
             task.cancel()
         await asyncio.gather(*child.readers, return_exceptions=True)
-        await child.remote.aclose()
+        # Another request may be about to use it: it finds a dead peer, not a closed client.
+        self._retired.append(child.remote)
 
     async def aclose(self) -> None:
         await self._drop()
+        while self._retired:
+            await self._retired.pop().aclose()
 
 
 async def open_llamacpp(settings: Settings, idle_timeout_s: float = 120.0) -> LlamaCppEngine:

@@ -248,7 +248,7 @@ async def _force(candidate: Candidate, context: Context) -> AttemptStatus:
     candidate.answer_from = len(candidate.text)
     context.emit("attempt_text", candidate.index, closing)
     candidate.spent, candidate.now = candidate.usage, Usage()
-    before = candidate.spent.completion_tokens
+    before, thought = candidate.spent.completion_tokens, len(candidate.reasoning)
 
     def resume() -> Request | None:
         request = context.first_request(candidate.messages, index=candidate.index)
@@ -262,7 +262,9 @@ async def _force(candidate: Candidate, context: Context) -> AttemptStatus:
     except EngineError as error:
         candidate.error, context.last_error = str(error.args[0]), error
         return "truncated"
-    said = clean(candidate.text[candidate.answer_from :].strip().split("\n")[0])
+    # Some servers take what goes on from given text for thinking, whatever stands in it.
+    written = candidate.text[candidate.answer_from :].strip() or candidate.reasoning[thought:].strip()
+    said = clean(written.split("\n")[0])
     if said is None:
         return "truncated"
     _note_answer(candidate, context, extract_answer(f"Answer: {said}") or said)

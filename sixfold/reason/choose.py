@@ -15,7 +15,7 @@ from typing import Literal
 
 from sixfold.core import Attempt, Choice, Problem, Selector, Verdict, Verifier
 from sixfold.errors import NoAnswerError
-from sixfold.verify.answers import answer_keys
+from sixfold.verify.answers import answer_key, answer_keys
 
 Order = Literal["first", "second", "tie", "invalid"]
 Compare = Callable[[str, Attempt, Attempt], Awaitable[Order]]
@@ -49,7 +49,7 @@ def classes(attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:
 
 def weight(attempt: Attempt) -> float:
     """The confidence of an attempt, the geometric mean of its token probabilities: 0..1, and 0 where unknown."""
-    return math.exp(attempt.mean_logprob) if attempt.mean_logprob is not None else 0.0
+    return math.exp(min(0.0, attempt.mean_logprob)) if attempt.mean_logprob is not None else 0.0
 
 
 def best_of(group: Sequence[Attempt]) -> Attempt:
@@ -88,21 +88,22 @@ async def confidence(problem: Problem, attempts: Sequence[Attempt]) -> Choice:
 
 
 def make_short(m: int) -> Selector:
-    """short-m@k: the m shortest finished chains vote; a tie goes to the shortest."""
+    """short-m@k: the first m chains to finish vote, which side by side are the m shortest; a tie goes to the shortest."""
 
     async def short(problem: Problem, attempts: Sequence[Attempt]) -> Choice:
-        shortest = sorted(usable(attempts), key=lambda a: (a.usage.completion_tokens, a.index))[:m]
-        groups = classes(shortest)
+        first = sorted(usable(attempts), key=lambda a: (a.elapsed_s, a.usage.completion_tokens, a.index))[:m]
+        groups = classes(first)
         top = _top(groups, lambda _: 1.0)
         chosen = min((a for g in top for a in g), key=lambda a: (a.usage.completion_tokens, a.index))
-        why = f"majority of the {len(shortest)} shortest, {chosen.usage.completion_tokens} tokens"
+        why = f"majority of the {len(first)} first to finish, {chosen.usage.completion_tokens} tokens"
         return Choice(chosen.index, "short", why, _votes(groups, lambda _: 1.0))
 
     return short
 
 
 def make_verified(verifier: Verifier) -> Selector:
-    """The first attempt that the verifier accepts; where none is accepted, the best score, said as it is."""
+    """The first attempt to finish that the verifier accepts, so that stopping there changes nothing; where none is accepted,
+    the best score, said as it is."""
 
     async def verified(problem: Problem, attempts: Sequence[Attempt]) -> Choice:
         candidates = answered(attempts)
@@ -111,13 +112,21 @@ def make_verified(verifier: Verifier) -> Selector:
         if not judged:
             fallback = await majority(problem, attempts)
             return Choice(fallback.index, "majority", f"nothing could be verified; {fallback.reason}", fallback.votes)
-        attempt, verdict = max(judged, key=lambda av: (av[1].score or 0.0, weight(av[0]), -av[0].index))
+        attempt, verdict = min(judged, key=_rank)
         groups = classes(candidates)
         why = f"verified: {verdict.reason}" if verdict.score == 1.0 else "no attempt passed the check; the best score"
         details = {"score": verdict.score, "unscored": len(scored) - len(judged)}
         return Choice(attempt.index, "verifier", why, _votes(groups, lambda _: 1.0), details)
 
     return verified
+
+
+def _rank(scored: tuple[Attempt, Verdict]) -> tuple[float, ...]:
+    """The order of verified attempts: by score, finished before forced, then the earliest, or the most confident where none
+    is accepted."""
+    attempt, verdict = scored
+    score = verdict.score or 0.0
+    return (-score, attempt.status != "done", attempt.elapsed_s if score == 1.0 else -weight(attempt), attempt.index)
 
 
 @dataclass(slots=True)
@@ -239,7 +248,8 @@ def cannot_change(
 
     Majority: even if all the others agreed on the second answer, they could not reach the first. Confidence: the same
     with each of them voting with weight 1, the most there is. Judge: never, since any new answer could win. Forced answers
-    never count here: one candidate that ends by itself would outrank them all.
+    never count here: one candidate that ends by itself would outrank them all. Only votes that are written with the same unit
+    count for the first answer, since "5" and "5 cm" part company when somebody says "5 m".
     """
     finished = [a for a in ended if a.status == "done" and a.answer is not None]
     if not finished or not running:
@@ -252,8 +262,11 @@ def cannot_change(
         return f"{m} candidates have finished" if len(finished) >= m else None
     if name in ("majority", "auto", "confidence"):
         value: Callable[[Attempt], float] = weight if name == "confidence" else lambda _: 1.0
-        scores = sorted((sum(map(value, g)) for g in classes(finished).values()), reverse=True)
-        second = scores[1] if len(scores) > 1 else 0.0
-        if scores[0] > second + running:
-            return f"{len(_top(classes(finished), value)[0])} candidates agree and the other {running} cannot change it"
+        first, *others = sorted(classes(finished).values(), key=lambda g: sum(map(value, g)), reverse=True)
+        units = {
+            key: [a for a in first if answer_key(a.answer or "") == key] for key in (answer_key(a.answer or "") for a in first)
+        }
+        firm = max(sum(map(value, group)) for group in units.values())
+        if firm > (sum(map(value, others[0])) if others else 0.0) + running + 1e-9:
+            return f"{len(first)} candidates agree and the other {running} cannot change it"
     return None

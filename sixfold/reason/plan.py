@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 
-from sixfold.verify.answers import answer_key
+from sixfold.verify.answers import answer_key, same_answer
 from sixfold.verify.extract import extract_answer, split_thinking
 
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
-_CLAIM = re.compile(r"(?i)\b(?:the\s+)?(?:final\s+)?answer\s*(?:is|:|=)|\\boxed|####")
-_RESULT = re.compile(r"=\s*[-$€£]?\d")
+_NUMBER = re.compile(r"(?:(?<![\d)])-)?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?")
+_CLAIM = re.compile(r"(?i)\banswer\s?(?:is\b|:|=)|\\boxed|####|(?:答え|答案|回答|الجواب|الإجابة)\s?(?:は|是|为|هو|هي|[:：=])")
+_RESULT = re.compile(r"[=≈]\s?(?:\*\*)?[-−$€£]?\d")
+_SENTENCE_END = re.compile(r"(?<=[.!?؟]\s)|(?<=[。！？])")
 
 
 def gate(question: str) -> tuple[bool, str]:
@@ -45,11 +46,12 @@ def strip_answers(plan: str) -> tuple[str, bool]:
     text = text.strip() or thinking.strip()
     kept, leaked = [], False
     for line in text.splitlines():
-        parts = re.split(r"(?<=[.!?。؟])\s+", line)
+        parts = _SENTENCE_END.split(line)
         good = [p for p in parts if not (_CLAIM.search(p) or _RESULT.search(p))]
-        leaked |= len(good) < len(parts)
-        if good or not parts[0]:
-            kept.append(" ".join(good))
+        cut = len(good) < len(parts)
+        leaked |= cut
+        if not cut or re.search(r"[^\W\d_]", "".join(good)):
+            kept.append("".join(good).rstrip())
     return "\n".join(kept).strip(), leaked
 
 
@@ -67,8 +69,8 @@ def contains_answer(plan: str, answer: str | None, question: str) -> bool:
     claimed = extract_answer(plan)
     if claimed is not None and answer_key(claimed) == key:
         return True
-    in_question = {answer_key(n) for n in _NUMBER.findall(question[:20_000])}
-    if _NUMBER.fullmatch(answer.strip()):
-        return key not in in_question and any(answer_key(n) == key for n in _NUMBER.findall(plan[:20_000]))
-    short = answer.strip().casefold()
-    return len(short) > 3 and short in plan.casefold() and short not in question.casefold()
+    if key.startswith("n:"):
+        asked, said = (set(_NUMBER.findall(text[:20_000])) for text in (question, plan))
+        return any(same_answer(n, answer) for n in said - asked) and not any(same_answer(n, answer) for n in asked)
+    short = re.compile(rf"(?i)(?<![a-z\d]){re.escape(answer.strip())}(?![a-z\d])")
+    return len(answer.strip()) > 3 and bool(short.search(plan)) and not short.search(question)

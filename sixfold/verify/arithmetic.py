@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from sixfold.core import Problem, Verdict, Verifier
-from sixfold.verify.answers import evaluate
+from sixfold.verify.answers import evaluate, plain
 from sixfold.verify.extract import extract_answer
+
+_ROUND = str.maketrans("[]{}", "()()")
 
 
 def solves_equation(problem: Problem, text: str) -> Verdict:
@@ -30,14 +32,14 @@ def solves_equation(problem: Problem, text: str) -> Verdict:
     if answer is None:
         return Verdict(0.0, "no answer")
     try:
-        value = evaluate(re.sub(r"^\s*[a-zA-Z]\s*=", "", answer).strip("$ "))
+        value = evaluate(re.sub(r"^\s*[a-zA-Z]\s*=", "", plain(answer)))
     except ValueError:
         return Verdict(0.0, f"{answer[:40]!r} is not a number")
     try:
         sides = [evaluate(side, {variable: value}) for side in (left, right)]
-    except ValueError as error:
+        holds = sides[0] == sides[1] or abs(float(sides[0]) - float(sides[1])) <= 1e-9 * max(1.0, abs(float(sides[1])))
+    except (ValueError, OverflowError) as error:
         return Verdict(None, f"the equation cannot be computed: {error}")
-    holds = sides[0] == sides[1] or abs(float(sides[0]) - float(sides[1])) <= 1e-9 * max(1.0, abs(float(sides[1])))
     return Verdict(float(holds), f"{answer[:40]} {'solves' if holds else 'does not solve'} {left.strip()} = {right.strip()}")
 
 
@@ -48,24 +50,25 @@ def makes_target(problem: Problem, text: str) -> Verdict:
     >>> makes_target(game, "Answer: 4 * 6 * 1").score, makes_target(game, "Answer: 4 * 6").score
     (1.0, 0.0)
     """
-    numbers, target = problem.meta.get("numbers"), problem.meta.get("target")
-    if not numbers or target is None:
+    try:
+        given = Counter(Fraction(str(n)) for n in problem.meta["numbers"])
+        target = Fraction(str(problem.meta["target"]))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return Verdict(None, "the problem has no numbers or no target")
     answer = extract_answer(text)
     if answer is None:
         return Verdict(0.0, "no answer")
-    expression = re.split(r"=", answer.replace("×", "*").replace("÷", "/"))[0]
-    if re.search(r"[a-zA-Z^]|\*\*", expression):
+    expression = plain(answer).partition("=")[0].translate(_ROUND)
+    if re.search(r"[^\d\s.+*/()-]|\*\*|//", expression):
         return Verdict(0.0, "only + - * / and brackets may be used")
     try:
         value = evaluate(expression)
     except ValueError:
         return Verdict(0.0, f"{expression[:40]!r} is not an expression")
-    used = Counter(map(Fraction, re.findall(r"\d+(?:\.\d+)?", expression)))
-    given = Counter(Fraction(str(n)) for n in numbers)
+    used = Counter(map(Fraction, re.findall(r"\d+(?:\.\d*)?|\.\d+", expression)))
     if used - given or (problem.meta.get("use_all", True) and given - used):
         return Verdict(0.0, "it does not use the given numbers as asked")
-    return Verdict(float(value == Fraction(str(target))), f"{expression.strip()[:60]} = {value}")
+    return Verdict(float(value == target), f"{expression.strip()[:60]} = {value}")
 
 
 VERIFIERS: Mapping[str, Verifier] = {"equation": solves_equation, "countdown": makes_target}

@@ -10,19 +10,29 @@ import re
 from typing import Literal, NamedTuple
 
 _TAG = re.compile(r"<(/?)think(?:ing)?>|\[(/?)THINK\]")
-_TAGGED = re.compile(r"(?is)<answer>(.*?)</answer>")
+_TAGGED = re.compile(r"(?i)<(/?)answer>")
+_IS = r"[*_ \t]{0,4}(?:is\b|是|为|為|は|هو|هي|[:：=])[*_:： \t]{0,8}(?:\n[*_ \t]{0,8}){0,2}(\S[^\n]*)"
 _MARKED = re.compile(
-    r"(?im)^[\s>*_#-]*(?:(?:so|thus|therefore|hence)[,\s]+)?(?:the\s+)?(?:final\s+|correct\s+)?"
-    r"(?:answer|回答|答え|答案|الجواب|الإجابة)(?:\s+to\s+[^:：\n]{0,80})?[*_\s]*(?:is\b|[:：=は]|هو)[*_:：\s]*(\S[^\n]*)"
+    r"(?im)^[ \t>*_#-]{0,16}(?:(?:so|thus|therefore|hence)[, ]{1,4})?(?:the )?(?:final |correct )?"
+    r"answer(?: to [^:：\n]{0,80}?)?" + _IS
+)
+_MARKED_ELSEWHERE = re.compile(
+    r"(?m)(?:^|[\s。，、,:：*#>])(?:故|所以|因此|よって|したがって)?(?:(?:最終的な|最終|最终|正确|正しい|最後の|最后的?)の?)?"
+    r"(?:回答|答え|答案|解答|(?:الجواب|الإجابة|الاجابة)(?: (?:النهائي|الصحيح)ة?)?)" + _IS
 )
 _MARKED_INSIDE = re.compile(
-    r"(?i)\b(?:final\s+)?answer\s+is[:\s]+\**((?:[-−+$€£¥\\(\[{\d\"“]|(?:yes|no|true|false|[a-j])\b(?!\s+[a-z]))[^\n]*)"
+    r"(?i)\b(?:final )?answer is[: \t]{1,8}\*{0,3}((?:[-−+$€£¥\\(\[{\d\"“]|(?:yes|no|true|false|[a-j])\b(?! {1,4}[a-z]))[^\n]*)"
 )
-_HEADED = re.compile(r"(?im)^#+[ *]*(?:final\s+)?answer[ *:]*\n\s*(\S[^\n]*)")
-_HASHES = re.compile(r"(?m)^####[ \t]*(\S[^\n]*)")
+_HEADED = re.compile(r"(?im)^(?:#{1,6}[ *]{0,8}|\*\*)(?:final )?answer[ *:：]{0,8}\n\s{0,8}(\S[^\n]*)")
+_HASHES = re.compile(r"(?m)^####[ \t]{0,8}([-−+$€£¥\\]{0,3}\d[\d,./]*%?[ \t]*$|\S[^\n]*(?=\s*\Z))")
+_SENTENCE_END = re.compile(r"(?<=[^.])\.\s+(?=[A-Z])|。(?=.)")
 _RESULT = re.compile(
-    r"(?:=|≈|\bis|\bare|\bhas|\bhave|\bwas|\bgives?|\bgets?)\s*\**\s*([-−]?[$€£¥]?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?)"
+    r"(?:=|≈|\bis|\bare|\bhas|\bhave|\bwas|\bgives?|\bgets?|\bequals)[ \t]{0,4}\*{0,3}[ \t]{0,4}"
+    r"([-−]?[$€£¥]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?%?)(?![\d,.:]*\d|\s?\\(?:sqrt|pi|[dt]?frac|cdot|times)|[\^π√]|[a-zA-Z](?![a-zA-Z]))"
 )
+_BRACE = re.compile(r"\\boxed\s?\{|[{}]")
+_EMPHASIS = re.compile(r"(?<![\w)*])\*\*(?=[^\s*])|(?<=[^\s*])\*\*(?![\w(*])")
+_COPULA = re.compile(r"(?<=[\w)}$])\s?(?:です|である|となります|になります)$")
 _LONGEST = 2000
 """Characters of an answer; what is longer is no final answer of the kind that can be compared."""
 
@@ -63,15 +73,14 @@ def last_boxed(text: str) -> str | None:
     >>> last_boxed(r"so \boxed{\frac{1}{2}} it is")
     '\\frac{1}{2}'
     """
-    start = text.rfind("\\boxed{")
-    while start >= 0:
-        depth = 0
-        for i in range(start + 6, min(len(text), start + 6 + _LONGEST)):
-            depth += (text[i] == "{") - (text[i] == "}")
-            if not depth:
-                return text[start + 7 : i].strip()
-        start = text.rfind("\\boxed{", 0, start)
-    return None
+    opened: list[int] = []
+    last = (-1, -1)
+    for token in _BRACE.finditer(text):
+        if token[0] != "}":
+            opened.append(token.end() if len(token[0]) > 1 else -1)
+        elif opened and last[0] < (start := opened.pop()) and token.start() - start <= _LONGEST:
+            last = (start, token.start())
+    return text[slice(*last)].strip() if last[0] >= 0 else None
 
 
 def extract_answer(text: str, *, flexible: bool = False) -> str | None:
@@ -88,13 +97,13 @@ def extract_answer(text: str, *, flexible: bool = False) -> str | None:
     True
     """
     visible = split_thinking(text).text[-20_000:]
-    tagged = [t.strip() for t in _TAGGED.findall(visible) if t.strip()]
-    if tagged:
-        return clean(tagged[-1])
+    if tagged := _last_tagged(visible):
+        return clean(tagged)
     if boxed := last_boxed(visible):
         return clean(boxed)
-    marked = [(m.start(), m[1]) for p in (_MARKED, _MARKED_INSIDE, _HEADED, _HASHES) for m in p.finditer(visible)]
-    if marked and (answer := clean(re.split(r"(?<=[^.])\.\s+(?=[A-Z])", max(marked)[1])[0])):
+    patterns = (_MARKED, _MARKED_ELSEWHERE, _MARKED_INSIDE, _HEADED, _HASHES)
+    marked = [(m.start(1), m[1]) for p in patterns for m in p.finditer(visible)]
+    if marked and (answer := clean(_SENTENCE_END.split(max(marked)[1], maxsplit=1)[0])):
         told = _RESULT.findall(answer) if flexible and len(answer.split()) > 4 else ()
         return clean(told[-1]) if told else answer
     if flexible and (lines := [line for line in visible.splitlines() if line.strip()]):
@@ -103,26 +112,39 @@ def extract_answer(text: str, *, flexible: bool = False) -> str | None:
     return None
 
 
+def _last_tagged(text: str) -> str | None:
+    """What the last pair of `<answer>` tags with something between them holds."""
+    start, found = -1, None
+    for tag in _TAGGED.finditer(text):
+        if not tag[1]:
+            start = tag.end() if start < 0 else start
+        elif start >= 0:
+            found, start = text[start : tag.start()].strip() or found, -1
+    return found
+
+
 def clean(answer: str) -> str | None:
     r"""An answer without decoration: emphasis, quotes, `$`, a full stop at the end, `\boxed` around all of it.
 
-    >>> clean(' **$12$**. ')
-    '12'
+    >>> clean(' **$12$**. '), clean("2**3")
+    ('12', '2**3')
     """
-    answer = re.split(r"<\|?/?(?:im_end|answer|end|eot)", answer.strip(), maxsplit=1)[0]
-    if answer.count("\\boxed{") == 1 and (boxed := last_boxed(answer)):
-        answer = boxed
     previous = None
     while answer != previous:
         previous = answer
-        answer = answer.strip().strip("*_`").strip()
-        answer = re.sub(r"(?i)^(?:final\s+)?answer\s*[:：=]\s*", "", answer)
-        answer = re.sub(r"(?<![.\d])[.。]$|(?<=\d)\.$", "", answer)
-        for left, right in (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ('"', '"'), ("“", "”")):
+        answer = re.split(r"<\|?/?(?:im_end|answer|end|eot)", answer.strip(), maxsplit=1)[0]
+        if len(answer) > 2 * _LONGEST:
+            return None
+        if answer.count("\\boxed") == 1 and (boxed := last_boxed(answer)):
+            answer = boxed
+        answer = _EMPHASIS.sub("", answer.strip().strip("*_`").strip())
+        answer = re.sub(r"(?i)^(?:final )?answer[ \t]{0,4}[:：=]\s*", "", answer)
+        answer = re.sub(r"(?<!\.)\.$", "", answer.rstrip("。"))
+        answer = _COPULA.sub("", answer)
+        for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ('"', '"'), ("“", "”"), ("「", "」")):
             inner = answer[len(left) : len(answer) - len(right)]
             if len(answer) > 1 and answer.startswith(left) and answer.endswith(right) and left not in inner:
                 answer = inner
-    answer = answer.replace("**", "").strip()
     if not any(c.isalnum() or c in "∞∅" for c in answer):
         return None
-    return answer if answer and len(answer) <= _LONGEST else None
+    return answer if len(answer) <= _LONGEST else None
