@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO, get_args
+from typing import Any, BinaryIO, get_args
 
 from sixfold import __version__
 from sixfold.core import Event, EventKind, Problem
@@ -19,6 +19,13 @@ from sixfold.errors import ConfigError, NoAnswerError
 from sixfold.verify.answers import same_answer
 
 FORMAT = 1
+
+
+def append_line(file: BinaryIO, record: Any) -> None:
+    """Write a record as one line of JSON to an unbuffered file, whole or with an `OSError`."""
+    line = json.dumps(record, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n"
+    while line:
+        line = line[file.write(line) :]
 
 
 class TraceWriter:
@@ -30,7 +37,7 @@ class TraceWriter:
             if path.exists() and path.stat().st_size:
                 _cut_half_line(path)
             new = not path.exists() or path.stat().st_size == 0
-            self._file: TextIO = path.open("a", encoding="utf-8", errors="backslashreplace")
+            self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise ConfigError(f"the trace {path} cannot be written: {error.strerror}", hint="give another --trace") from error
         self.path = path
@@ -43,8 +50,7 @@ class TraceWriter:
 
     def _line(self, record: dict[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(record, ensure_ascii=False, default=str) + "\n")
-            self._file.flush()
+            append_line(self._file, record)
         except OSError as error:
             raise ConfigError(f"the trace {self.path} cannot be written: {error.strerror}", hint="free some disk") from error
 
@@ -87,11 +93,7 @@ def read_trace(path: Path) -> Iterator[tuple[str, Event]]:
             fields = {"attempt": None, "text": "", "data": {}, **record}
             solve = str(fields.pop("solve", ""))
             event = Event(**fields)
-            if (
-                event.kind not in get_args(EventKind)
-                or not isinstance(event.data, dict)
-                or not isinstance(event.at_s, (int, float))
-            ):
+            if event.kind not in get_args(EventKind) or not isinstance(event.data, dict):
                 raise ValueError("no event")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             if 1 < number == len(lines):
@@ -199,6 +201,8 @@ def finished(path: Path, fingerprint: str) -> dict[str, str]:
     done: dict[str, str] = {}
     if not path.exists():
         return done
+    if not path.is_file():
+        raise ConfigError(f"{path} is not a file", hint="give another --out")
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,9 +35,9 @@ def model_path() -> Path:
 
 
 @pytest.fixture
-def model_home(home: Path, model_path: Path) -> Iterator[Path]:
+def model_home(home: Path, model_path: Path) -> Path:
     """This test's home with the embedded model in it, by link."""
     (home / "models").mkdir()
     for name in (model_path.name, model_path.with_suffix(".json").name):
         (home / "models" / name).symlink_to(model_path.parent / name)
-    yield home
+    return home

@@ -21,14 +21,14 @@ from typing import Any
 
 from rich.console import Console
 
-from sixfold.cli.screen import print_rows, stderr_console
+from sixfold.cli.screen import print_rows, say, stderr_console
 from sixfold.cli.view import LiveView, PlainView, View, results_table
 from sixfold.config import EngineConfig, SolveConfig, home_dir
 from sixfold.core import Event, Problem
 from sixfold.engine.open import open_engine, probe_engine
-from sixfold.errors import ConfigError
+from sixfold.errors import ConfigError, SixfoldError
 from sixfold.reason.solve import Engines, solve
-from sixfold.trace import TraceWriter, check_question, counts, finished, load_problems, read_trace, summarise
+from sixfold.trace import TraceWriter, append_line, check_question, counts, finished, load_problems, read_trace, summarise
 
 _TABLE_ROWS = 40
 
@@ -120,9 +120,8 @@ def _loading(wanted: EngineConfig, console: Console | None) -> Iterator[None]:
         with console.status(what):
             yield
     else:
-        console.print(what)
         yield
-    console.print(f"{what}: ready after {time.monotonic() - begun:.1f} s")
+    say(console, f"{what}: ready after {time.monotonic() - begun:.1f} s")
 
 
 @contextmanager
@@ -194,8 +193,8 @@ async def _solve_file(path: Path, config: SolveConfig, output: Output, stop: asy
             fingerprint = _fingerprint(config, engines)
             done = finished(output.out, fingerprint) if output.out else {}
             waiting = [(line, p) for line, p in problems if done.get(p.id) != p.question]
-            if done and console:
-                console.print(f"{len(problems) - len(waiting)} of {len(problems)} questions are in {output.out} already")
+            if done:
+                say(console, f"{len(problems) - len(waiting)} of {len(problems)} questions are in {output.out} already")
             await _work_off(waiting, config, output, stop, engines, writer, results, fingerprint, console)
     finally:
         if writer:
@@ -206,7 +205,7 @@ async def _solve_file(path: Path, config: SolveConfig, output: Output, stop: asy
         sums = counts(results)
         right = f", {sums['right']} of {sums['known']} right" if sums["known"] else ""
         left = f", {len(waiting) - len(results)} not begun" if len(results) < len(waiting) else ""
-        console.print(f"{sums['answered']} of {sums['all']} answered{right}{left}" + (f", {len(bad)} bad lines" if bad else ""))
+        say(console, f"{sums['answered']} of {sums['all']} answered{right}{left}" + (f", {len(bad)} bad lines" if bad else ""))
     whole = len(results) == len(waiting) and all(r["answer"] is not None for r in results) and not bad
     return 0 if whole else 130 if stop.is_set() else 4
 
@@ -232,27 +231,29 @@ async def _work_off(
             result |= {"line": line, "fingerprint": fingerprint}
             results.append(result)
             _append(result, output)
-            if console and not alone:
-                console.print(f"line {line}, {problem.id}: {result['answer'] or 'no answer: ' + str(result['error'])}")
+            if not alone:
+                say(console, f"line {line}, {problem.id}: {result['answer'] or 'no answer: ' + str(result['error'])}")
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(config.concurrency):
-            group.create_task(worker())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(config.concurrency):
+                group.create_task(worker())
+    except* SixfoldError as errors:
+        raise errors.exceptions[0] from None
 
 
 def _append(result: dict[str, Any], output: Output) -> None:
-    line = json.dumps(result, ensure_ascii=False)
     if output.out is not None:
         try:
-            # A line that a killed run left half is closed first, so that this one is whole.
-            with output.out.open("a+b") as file:
+            with output.out.open("a+b", buffering=0) as file:
+                # A line that a killed run left half is ended first, so that this one is whole.
                 if file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n":
                     file.write(b"\n")
-                file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+                append_line(file, result)
         except OSError as error:
             raise ConfigError(f"{output.out} cannot be written: {error.strerror}", hint="give another --out") from error
     if output.as_json:
-        print(line, flush=True)
+        print(json.dumps(result, ensure_ascii=False), flush=True)
     elif output.out is None:
         print(f"{result['id']}\t{result['answer'] if result['answer'] is not None else ''}", flush=True)
 
@@ -289,7 +290,7 @@ def replay(path: Path, only: str | None, speed: float | None) -> None:
             view(event)
             shown += 1
             if event.kind == "chosen":
-                console.print(f"answer: {event.text}")
+                say(console, f"answer: {event.text}")
     if not shown:
         what = f"nothing with the id {only!r}" if only is not None else "no events"
         raise ConfigError(f"{path} has {what}", hint="leave --id away, or give a file written with --trace")

@@ -13,11 +13,17 @@ from rich.text import Text
 
 
 def stderr_console() -> Console:
-    """Standard error; not a screen where it is piped, where TERM is dumb, or where NO_LIVE is set."""
+    """Standard error; not a screen where it is piped, where TERM is dumb, or where SIXFOLD_PLAIN is set."""
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if os.environ.get("SIXFOLD_PLAIN"):
         console = Console(stderr=True, highlight=False, markup=False, emoji=False, force_terminal=False)
     return console
+
+
+def say(console: Console | None, line: str) -> None:
+    """One line as it is, however long; nothing where there is no console."""
+    if console is not None:
+        console.print(Text(line), soft_wrap=True)
 
 
 @contextmanager
@@ -35,7 +41,7 @@ def progress_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], Non
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage, total=total or None)
                 if not quiet and not console.is_terminal:
-                    console.print(f"{stage} ({total / 2**20:.0f} MiB)" if total else stage)
+                    say(console, f"{stage} ({total / 2**20:.0f} MiB)" if total else stage)
             progress.update(tasks[stage], completed=done, total=total or None)
 
         yield report

@@ -128,7 +128,7 @@ def plain(answer: str) -> str:
     text = _MIXED.sub(lambda m: str(Fraction(int(m[1])) + Fraction(int(m[2]), int(m[3]))), text)
     while (inner := re.fullmatch(r"\(\s*\(([^()]*\)\s*/\s*\([^()]*)\)\s*\)", text)) is not None:
         text = f"({inner[1]})"
-    return re.sub(r"\s+", " ", text).strip(" .;:")
+    return re.sub(r"\s+", " ", text).strip(" ;:").rstrip(" .;:")
 
 
 _TYPOGRAPHY = (
@@ -242,7 +242,7 @@ _FUNCTIONS: Mapping[str, Callable[[float], float]] = {
 _CONSTANTS: Mapping[str, float] = {"pi": math.pi, "e": math.e}
 _POINTS = (0.731, 1.377, 2.193)
 _IMPLICIT_PRODUCT = re.compile(
-    r"(?<=[\d)])\s*(?=[a-zA-Z(])|(?<=\))\s*(?=\d)|(?<=[a-zA-Z])\s+(?=[a-zA-Z])|(?<![a-zA-Z][a-zA-Z])(?<=[a-zA-Z])\s*(?=\()"
+    r"(?<=[\d)])\s*(?!e[-+]?\d)(?=[a-zA-Z(])|(?<=\))\s*(?=\d)|(?<=[a-zA-Z])\s+(?=[a-zA-Z])|(?<![a-zA-Z][a-zA-Z])(?<=[a-zA-Z])\s*(?=\()"
 )
 _NO_EXPRESSION = re.compile(r"[^a-zA-Z0-9\s.+*/()-]")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from fractions import Fraction
 
 from sixfold.core import Problem, Verdict, Verifier
@@ -39,8 +40,16 @@ def solves_equation(problem: Problem, text: str) -> Verdict:
         sides = [evaluate(side, {variable: value}) for side in (left, right)]
         holds = sides[0] == sides[1] or abs(float(sides[0]) - float(sides[1])) <= 1e-9 * max(1.0, abs(float(sides[1])))
     except (ValueError, OverflowError) as error:
-        return Verdict(None, f"the equation cannot be computed: {error}")
+        return Verdict(_score_undefined(left, right, variable), f"the equation cannot be computed: {error}")
     return Verdict(float(holds), f"{answer[:40]} {'solves' if holds else 'does not solve'} {left.strip()} = {right.strip()}")
+
+
+def _score_undefined(left: str, right: str, variable: str) -> float | None:
+    """For a value at which an equation has none: 0 where it has one elsewhere, `None` where the equation is at fault."""
+    with suppress(ValueError):
+        evaluate(left, {variable: Fraction(3, 2)}), evaluate(right, {variable: Fraction(3, 2)})
+        return 0.0
+    return None
 
 
 def makes_target(problem: Problem, text: str) -> Verdict:

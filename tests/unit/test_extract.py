@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -146,27 +147,26 @@ def test_never_raises(text: str, flexible: bool) -> None:
     extract_answer(f"Answer: {text}\n\\boxed{{{text}", flexible=flexible)
 
 
-BEFORE = ["", "answer", "answer to", "final answer is", "Answer: ", "# answer\n", "= ", "答え", "\\boxed{"]
-RUNS = (
-    " |\n|\t| \n|*|**|* |_|-|>|#|#### |1|1,|, |{|}|\\boxed{|{}|$|\\(|<|<answer>|<think>|</think>|answer|answer: |answer:\n|"
-    'answer is |answer to |the |so |final |is |is *|=|= |= 1|.|。|A. |\\|"|答え|答案是|الجواب '
-).split("|")
+SLOW_IF_ANYTHING = r"""
+import itertools
+from sixfold.verify.answers import answer_key
+from sixfold.verify.extract import clean, extract_answer
+
+before = ["", "answer", "answer to", "final answer is", "Answer: ", "# answer\n", "= ", "答え", "\\boxed{"]
+runs = [" ", "\n", "\t", " \n", "*", "**", "* ", "_", "-", ">", "#", "#### ", "1", "1,", ",", "{", "}", "\\boxed{", "$", "\\(",
+        "<", "<answer>", "<think>", "</think>", "answer", "answer: ", "answer:\n", "answer is ", "answer to ", "the ", "so ",
+        "is ", "is *", "=", "= ", "= 1", ".", "。", "A. ", "\\", '"', "答え", "答案是", "الجواب ", "(", "[", "\\frac{", "^{",
+        "½", "²", "and ", "1 ", "x="]
+for first, run in itertools.product(before, runs):
+    text = (first + run * 20_000)[:20_000]
+    extract_answer(text, flexible=True), clean(text), answer_key(text[:400]), answer_key("(" + text[:398] + ")")
+for run in (*runs, "<think>a</think>"):
+    extract_answer((run * 1_000_000)[:1_000_000] + "\nAnswer: 5", flexible=True)
+print("done")
+"""
 
 
-def _lines(text: str) -> int:
-    """The work of reading `text`, in executed lines: what a clock would say, without the clock."""
-    count = 0
-
-    def trace(*_: object) -> object:
-        nonlocal count
-        count += 1
-        return trace
-
-    previous = sys.gettrace()
-    sys.settrace(trace)  # type: ignore[arg-type]
-    try:
-        extract_answer(text, flexible=True)
-        clean(text[:4000])
-    finally:
-        sys.settrace(previous)
-    return count
+def test_no_input_makes_finding_an_answer_slow() -> None:
+    """Whoever adds a regular expression that backtracks over a run of 20,000 spaces waits here for hours, not seconds."""
+    ended = subprocess.run([sys.executable, "-c", SLOW_IF_ANYTHING], capture_output=True, text=True, timeout=300, check=False)
+    assert ended.stdout == "done\n", ended.stderr
