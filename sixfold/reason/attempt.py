@@ -226,7 +226,9 @@ def _note_answer(candidate: Candidate, context: Context, answer: str | None) -> 
 async def _conclude(candidate: Candidate, context: Context, finish: Finish | None) -> AttemptStatus:
     """The status of a candidate that has stopped thinking; `finish` is `None` where it was hurried."""
     whole = finish == "stop"
-    answer = extract_answer(candidate.text, flexible=whole) if whole else candidate.answer
+    # What was cut without a closing tag may be thinking all of it, whatever it says of answers.
+    beyond_thinking = whole or split_thinking(candidate.written).state == "closed"
+    answer = extract_answer(candidate.text, flexible=True) if whole else candidate.answer if beyond_thinking else None
     if answer is not None:
         _note_answer(candidate, context, answer)
         return "done"

@@ -277,3 +277,24 @@ async def test_same_seed_same_events(plan: str) -> None:
     runs = [await events_of(ScriptedEngine(script), config("n=4", f"plan={plan}")) for _ in range(2)]
     chosen = [(only(r, "chosen").text, only(r, "chosen").attempt, only(r, "chosen").data) for r in runs]
     assert chosen[0] == chosen[1]
+
+
+@pytest.mark.parametrize("reserve", [True, False])
+async def test_an_answer_inside_thinking_that_was_cut_is_never_promoted(reserve: bool) -> None:
+    """The template opened the thinking itself: there is no tag to see, and it says an answer on its way."""
+
+    def script(request: Request, _: int) -> str:
+        return " 4" if request.prefill else "The answer is 5.\nNo, wait." + " hmm" * 50
+
+    can = frozenset({"n", "seed", "prefill"} if reserve else {"n", "seed"})
+    events = await events_of(ScriptedEngine(script, can=can), config("n=1", "think_tokens=20", "answer_tokens=5"))
+    if reserve:
+        assert only(events, "chosen").text == "4"
+    else:
+        assert only(events, "failed").data["code"] == 4
+
+
+async def test_an_answer_after_closed_thinking_counts_although_the_text_was_cut() -> None:
+    text = "<think>two and two</think>\nAnswer: 4\nAnd now" + " more" * 50
+    events = await events_of(ScriptedEngine([text]), config("n=1", "think_tokens=20", "answer_tokens=5"))
+    assert (only(events, "chosen").text, only(events, "attempt_done").data["status"]) == ("4", "done")
