@@ -223,7 +223,11 @@ def _environment() -> dict[str, str]:
     """The child's environment: ours without anything that looks like a key, and with this package importable."""
     root = str(Path(__file__).resolve().parents[2])
     kept = {k: v for k, v in os.environ.items() if not any(w in k.upper() for w in ("KEY", "TOKEN", "SECRET"))}
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))}
+    ours = {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))}
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(kept):
+        # Threads that wait for each other give up their core sooner: as fast on a free machine, ten times faster on a busy one.
+        ours["GOMP_SPINCOUNT"] = "2000"
+    return kept | ours
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
