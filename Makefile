@@ -45,8 +45,8 @@ clean: ## remove the environment
 	@echo "creating .venv" && $(PYTHON) -m venv .venv
 
 .venv/.core: .venv/bin/python requirements.lock pyproject.toml
-	@echo "installing the core dependencies" && $(PIP) install -q --progress-bar on --require-hashes -r requirements.lock
+	@echo "installing the core dependencies" && $(PIP) install --progress-bar on --require-hashes -r requirements.lock
 	@$(PIP) install -q --no-deps -e . && touch $@
 
 .venv/.dev: .venv/.core requirements-dev.lock
-	@echo "installing what the tests need" && $(PIP) install -q --progress-bar on --require-hashes -r requirements-dev.lock && touch $@
+	@echo "installing what the tests need" && $(PIP) install --progress-bar on --require-hashes -r requirements-dev.lock && touch $@

@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sixfold.cli.screen import print_rows, say, stderr_console
+from sixfold.cli.screen import print_rows, say, stderr_console, waiting
 from sixfold.cli.view import LiveView, PlainView, View, results_table
 from sixfold.config import EngineConfig, SolveConfig, home_dir
 from sixfold.core import Event, Problem
@@ -111,15 +111,9 @@ async def open_engines(config: SolveConfig, console: Console | None) -> AsyncIte
 
 @contextmanager
 def _loading(wanted: EngineConfig, console: Console | None) -> Iterator[None]:
-    if console is None:
-        yield
-        return
     what = f"loading {wanted.model or 'the embedded model'}" if wanted.spec == "embedded" else f"asking {wanted.spec}"
     begun = time.monotonic()
-    if console.is_terminal:
-        with console.status(what):
-            yield
-    else:
+    with waiting(console, what):
         yield
     say(console, f"{what}: ready after {time.monotonic() - begun:.1f} s")
 

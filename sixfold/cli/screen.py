@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -45,6 +54,15 @@ def progress_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], Non
             progress.update(tasks[stage], completed=done, total=total or None)
 
         yield report
+
+
+@contextmanager
+def waiting(console: Console | None, what: str) -> Iterator[None]:
+    """A moving bar while something without a measure goes on; nothing where there is no screen."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=console is None or not console.is_terminal) as progress:
+        progress.add_task(what, total=None)
+        yield
 
 
 def print_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

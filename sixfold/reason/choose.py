@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sixfold.core import Attempt, Choice, Problem, Selector, Verdict, Verifier
@@ -195,27 +195,29 @@ def make_auto(verifier: Verifier | None, compare: Compare | None, m: int) -> Sel
     the confidence where it is not even, the judge among what is then still even, the shortest at last."""
 
     async def auto(problem: Problem, attempts: Sequence[Attempt]) -> Choice:
+        reasons: list[str] = []
         if verifier is not None:
             choice = await make_verified(verifier)(problem, attempts)
             if choice.details.get("score") == 1.0:
                 return choice
+            reasons.append("no attempt passed the check" if choice.selector == "verifier" else "nothing could be checked")
         candidates = usable(attempts)
         choice = await majority(problem, candidates)
-        if choice.details["tied"] == 1:
-            return choice
-        tied = _top(classes(candidates), lambda _: 1.0)
-        even = [a for group in tied for a in group]
+        if choice.details["tied"] > 1:
+            reasons.append(choice.reason)
+            choice = await _break_tie(problem, candidates)
+        return replace(choice, reason="; ".join([*reasons, choice.reason]), votes=_votes(classes(candidates), lambda _: 1.0))
+
+    async def _break_tie(problem: Problem, candidates: Sequence[Attempt]) -> Choice:
+        even = [a for group in _top(classes(candidates), lambda _: 1.0) for a in group]
         if all(a.mean_logprob is not None for a in even):
             close = _top(classes(even), weight, _CLOSE)
-            if len(close) == 1:
-                confident = await confidence(problem, even)
-                return Choice(confident.index, "confidence", f"{choice.reason}; {confident.reason}", choice.votes)
             even = [a for group in close for a in group]
+            if len(close) == 1:
+                return await confidence(problem, even)
         if compare is not None:
-            judged = await make_judge(compare, even)(problem, candidates)
-            return Choice(judged.index, "judge", f"{choice.reason}; {judged.reason}", choice.votes, judged.details)
-        short = await make_short(m)(problem, even)
-        return Choice(short.index, "short", f"{choice.reason}; {short.reason}", choice.votes)
+            return await make_judge(compare, even)(problem, candidates)
+        return await make_short(m)(problem, even)
 
     return auto
 

@@ -10,15 +10,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import httpx
 import pytest
+from embedded import engine_on, texts_of
 
 from sixfold.config import SolveConfig, load_config
-from sixfold.core import Event, Message, Problem, Request, Sampling, Usage
+from sixfold.core import Event, Message, Problem, Request, Sampling
 from sixfold.engine.llamacpp import LlamaCppEngine, Settings, open_llamacpp
 from sixfold.errors import EngineError
 from sixfold.reason.solve import Engines, solve
@@ -27,25 +28,6 @@ pytestmark = pytest.mark.model
 
 _COUNT = (Message("user", "Count from 1 to 40, separated by commas."),)
 _QUESTION = "Tom has 3 boxes with 4 apples in each box. How many apples does he have in all?"
-
-
-@asynccontextmanager
-async def engine_on(path: Path, **settings: object) -> AsyncIterator[LlamaCppEngine]:
-    engine = await open_llamacpp(Settings(str(path), **settings))  # type: ignore[arg-type]
-    try:
-        yield engine
-    finally:
-        await engine.aclose()
-
-
-async def texts_of(engine: LlamaCppEngine, request: Request) -> tuple[dict[int, str], Usage]:
-    texts: dict[int, str] = {}
-    used: dict[int, Usage] = {}
-    async with aclosing(engine.stream(request)) as chunks:
-        async for chunk in chunks:
-            texts[chunk.index] = texts.get(chunk.index, "") + chunk.text
-            used[chunk.index] = chunk.usage or used[chunk.index]
-    return texts, sum(used.values(), Usage())
 
 
 async def get(engine: LlamaCppEngine, path: str) -> httpx.Response:
@@ -202,21 +184,6 @@ async def test_a_request_that_times_out_does_not_end_an_engine_that_serves_other
             await texts_of(engine, Request(_COUNT, Sampling(max_tokens=5)))
         assert (await long)[1].completion_tokens > 5
         assert engine.pid == pid
-
-
-@pytest.mark.parametrize("speculate", ["ngram-simple", "ngram-mod", "ngram-cache", "draft"])
-@pytest.mark.parametrize("n", [1, 4])
-async def test_greedy_text_is_the_same_with_and_without_speculation(model_path: Path, speculate: str, n: int) -> None:
-    request = Request(_COUNT, Sampling(max_tokens=120, temperature=0.0), n=n)
-    async with engine_on(model_path, slots=4) as engine:
-        plain, plain_usage = await texts_of(engine, request)
-    async with engine_on(model_path, slots=4, speculate=speculate, draft_path=str(model_path)) as engine:
-        fast, usage = await texts_of(engine, request)
-    assert fast == plain
-    assert len(plain) == n
-    assert plain_usage.drafted_tokens == 0
-    assert usage.completion_tokens == plain_usage.completion_tokens
-    assert usage.drafted_tokens >= usage.accepted_tokens > 0
 
 
 @pytest.mark.parametrize("overrides", [["n=1", "plan=off"], ["n=4", "plan=shared"], ["n=3", "plan=each", "select=judge"]])

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from solving import by_seed, config, events_of, in_role, only, role
 
 from sixfold.core import Event, Problem, Request
 from sixfold.engine.scripted import Reply, ScriptedEngine
 from sixfold.reason.prompts import BETTER, JUDGE_SCHEMA, judge_messages
 from sixfold.reason.solve import Engines, read_verdict, solve
-from tests.unit.test_solve import by_seed, config, events_of, in_role, only, role
 
 
 async def judged(verdict: str, *answers: Reply | str) -> tuple[ScriptedEngine, list[Event]]:
