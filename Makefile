@@ -5,15 +5,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
-Q ?=
+# As it was given: a question may hold what make or the shell would read otherwise.
+override export Q := $(value Q)
 ARGS ?=
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 solve: .venv/.core pull ## answer the first questions, or yours: make solve Q="What is 17 * 3?"
-	@$(BIN)/sixfold solve $(ARGS) "$${Q:-examples/first-questions.jsonl}"
-export Q
+	@$(BIN)/sixfold solve $(ARGS) -- "$${Q:-examples/first-questions.jsonl}"
 
 test: .venv/.dev pull ## install what the tests need and run them
 	@echo "running the tests" && $(BIN)/pytest $(ARGS)

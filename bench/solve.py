@@ -1,8 +1,8 @@
 """Measures what `solve` costs and saves, with the embedded model: `make bench`, or one part: `make bench ARGS=early`.
 
 Parts: overhead (N=1 against a raw streaming call to the same child), prefix (N=8 at once against eight calls in turn), early
-(N=8 by majority, with and without early stopping), speculate (each kind against none). Ratios of one run on one machine; the
-two sides of a ratio take turns. Results are printed and, with `--out FILE`, written as JSON.
+(N=8 by majority, with and without early stopping), plan (with and without), speculate (each kind against none). Ratios of one
+run on one machine; the two sides of a ratio take turns. Results are printed and, with `--out FILE`, written as JSON.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import json
 import random
 import statistics
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
@@ -25,7 +26,8 @@ from sixfold.engine import models
 from sixfold.engine.llamacpp import LlamaCppEngine, Settings, open_llamacpp
 from sixfold.reason.prompts import solver_messages
 from sixfold.reason.solve import Engines, solve
-from sixfold.trace import summarise
+from sixfold.trace import counts, summarise
+from sixfold.verify.answers import same_answer
 
 _STORY = "Write a long story about a river, a bridge and a lighthouse."
 
@@ -41,7 +43,7 @@ async def embedded(slots: int, **settings: Any) -> AsyncIterator[LlamaCppEngine]
 
 
 async def run(engine: LlamaCppEngine, problem: Problem, **settings: Any) -> dict[str, Any]:
-    config = load_config(SolveConfig, flags={"plan": "off", "logprobs": False, **settings}).resolved()
+    config = load_config(SolveConfig, flags={"plan": "off", "logprobs": False} | settings).resolved()
     events = [e async for e in solve(problem, config, Engines(engine)) if e.kind not in ("attempt_text", "plan_text")]
     return summarise(events, problem)
 
@@ -62,11 +64,13 @@ async def overhead(rounds: int) -> dict[str, Any]:
         engine.info = replace(engine.info, can=engine.info.can - {"prefill"})
         problem, ratios, tokens = Problem("story", _STORY), [], 0
         await raw_call(engine, solver_messages(_STORY), 200)
-        for _ in range(rounds):
-            raw_s = await raw_call(engine, solver_messages(_STORY), 200)
+        for i in range(rounds):
+            raw_s = 0.0 if i % 2 else await raw_call(engine, solver_messages(_STORY), 200)
             begun = time.perf_counter()
             result = await run(engine, problem, n=1, seed=1, think_tokens=168, answer_tokens=32)
-            ratios.append((time.perf_counter() - begun) / raw_s)
+            solve_s = time.perf_counter() - begun
+            raw_s = raw_s or await raw_call(engine, solver_messages(_STORY), 200)
+            ratios.append(solve_s / raw_s)
             tokens = result["usage"]["total"]["completion_tokens"]
     return {
         "tokens": tokens,
@@ -129,22 +133,36 @@ async def early(count: int) -> dict[str, Any]:
                 answers.append(result["answer"])
                 if not stop:
                     attempts += len(result["attempts"])
-                    right += sum(a["answer"] is not None and _right(a["answer"], problem) for a in result["attempts"])
+                    right += sum(
+                        a["answer"] is not None and same_answer(a["answer"], problem.answer or "") for a in result["attempts"]
+                    )
             differ += answers[0] != answers[1]
+            print(f"{i + 1} of {count}", file=sys.stderr, end="\r", flush=True)
     full, stopped = sums[False], sums[True]
     return {
         "questions": count, "one_attempt_right": right / attempts, "majority_right": full["right"] / count,
         "majority_right_with_early_stop": stopped["right"] / count, "answers_that_differ": differ,
         "tokens": full["tokens"], "tokens_with_early_stop": stopped["tokens"],
         "tokens_saved": 1 - stopped["tokens"] / full["tokens"], "time_saved": 1 - stopped["s"] / full["s"],
-        "saving_as_estimated": stopped["saved"] / (stopped["tokens"] + stopped["saved"]),
+        "tokens_saved_as_estimated": stopped["saved"] / (stopped["tokens"] + stopped["saved"]),
     }  # fmt: skip
 
 
-def _right(answer: str, problem: Problem) -> bool:
-    from sixfold.verify.answers import same_answer
-
-    return same_answer(answer, problem.answer or "")
+async def plan(count: int) -> dict[str, Any]:
+    """With a shared plan and without: how many are right, what it costs, and how often the plan contains the answer."""
+    sides: dict[str, list[dict[str, Any]]] = {"off": [], "shared": []}
+    async with embedded(8) as engine:
+        for i, problem in enumerate(easy_questions(count, seed=11)):
+            for mode in ("off", "shared") if i % 2 else ("shared", "off"):
+                sides[mode].append(await run(engine, problem, n=8, seed=1000 + 8 * i, select="majority", plan=mode))
+            print(f"{i + 1} of {count}", file=sys.stderr, end="\r", flush=True)
+    sums = {mode: counts(results) for mode, results in sides.items()}
+    tokens = {mode: sum(r["usage"]["total"]["completion_tokens"] for r in results) for mode, results in sides.items()}
+    return {
+        "questions": count, "right_without": sums["off"]["right"] / count, "right_with": sums["shared"]["right"] / count,
+        "tokens_without": tokens["off"], "tokens_with": tokens["shared"],
+        "plans_that_contain_the_answer": sums["shared"]["leaks"] / max(1, sums["shared"]["plans"]),
+    }  # fmt: skip
 
 
 async def speculate(rounds: int) -> dict[str, Any]:
@@ -166,12 +184,20 @@ async def speculate(rounds: int) -> dict[str, Any]:
     return {kind: {n: round(statistics.median(v) / base[n], 3) for n, v in by_n.items()} for kind, by_n in speeds.items()}
 
 
-PARTS = {"overhead": (overhead, 12), "prefix": (prefix, 5), "early": (early, 60), "speculate": (speculate, 3)}
+PARTS = {
+    "overhead": (overhead, 12),
+    "prefix": (prefix, 5),
+    "early": (early, 60),
+    "plan": (plan, 40),
+    "speculate": (speculate, 3),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="overhead, prefix, early, speculate; all without any")
+    parser.add_argument(
+        "parts", nargs="*", choices=[[], *PARTS], help="overhead, prefix, early, plan, speculate; all without any"
+    )
     parser.add_argument("--count", type=int, help="rounds or questions instead of the usual number")
     parser.add_argument("--out", type=Path, help="write the results as JSON")
     args = parser.parse_args()

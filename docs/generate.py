@@ -37,7 +37,8 @@ def configuration() -> str:
         "## Environment\n\n| variable | meaning |\n| --- | --- |\n"
         "| `SIXFOLD_HOME` | where models are kept; `~/.sixfold` without it |\n"
         "| `SIXFOLD_PLAIN` | set: plain lines instead of a live screen |\n"
-        "| `SIXFOLD_ENGINE_KEY` | the key of any engine that has none of its own |\n"
+        "| `SIXFOLD_ENGINE_KEY`, `SIXFOLD_PLANNER_KEY`, `SIXFOLD_JUDGE_KEY` "
+        "| the key of a solver, planner or judge whose preset has none |\n"
         "| `OPENAI_API_KEY`, `CEREBRAS_API_KEY`, `VLLM_API_KEY`, `SGLANG_API_KEY`, `LLAMA_API_KEY` | the key of that preset |\n"
         "| `PIP_INDEX_URL`, `HF_ENDPOINT`, `HF_TOKEN` | where `sixfold pull` looks, and as whom |"
     )

@@ -76,7 +76,9 @@ class SolveConfig(Config):
     answer_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 32
     """Kept in reserve for the answer after thinking."""
     plan_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 96
-    """At most this long a plan."""
+    """At most this long a plan, in tokens; a planner that thinks first needs room for that too."""
+    judge_tokens: Annotated[int, Field(ge=1, le=MAX_TOKENS)] = 48
+    """At most this long a judgement, in tokens; a judge that thinks first needs room for that too."""
     select: Literal["auto", "verifier", "majority", "confidence", "short", "judge"] = "auto"
     """How the answer is chosen."""
     short_m: Annotated[int | None, Field(ge=1, le=MAX_CANDIDATES)] = None
@@ -128,8 +130,11 @@ class SolveConfig(Config):
 
 
 def home_dir() -> Path:
-    """Where models and caches live: `SIXFOLD_HOME`, else `~/.sixfold`."""
-    return Path(os.environ.get("SIXFOLD_HOME") or Path.home() / ".sixfold")
+    """Where models and caches live, as an absolute path: `SIXFOLD_HOME`, else `~/.sixfold`."""
+    try:
+        return Path(os.environ.get("SIXFOLD_HOME") or "~/.sixfold").expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError(f"there is no home folder: {error}", hint="set SIXFOLD_HOME to a folder for models") from error
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)

@@ -6,7 +6,7 @@ It imports nothing from the package, so every other module may import it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol
 
@@ -81,6 +81,7 @@ class Chunk:
 
     The last chunk of a choice, and only it, has `finish`. `logprobs` are those of this piece's tokens, natural log.
     `reasoning` is thinking that the engine itself separated; thinking inside tags stays in `text`.
+    `retryable` belongs to finish `error`: the same request may work later.
     """
 
     index: int = 0
@@ -90,18 +91,7 @@ class Chunk:
     finish: Finish | None = None
     usage: Usage | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """A whole choice, gathered from its chunks."""
-
-    text: str
-    reasoning: str
-    finish: Finish
-    usage: Usage
-    logprobs: tuple[float, ...] = ()
-    error: str | None = None
+    retryable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +121,8 @@ AttemptStatus = Literal["done", "forced", "truncated", "cancelled", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One chain of thought and what came of it. `answer` is the extracted final answer, never a piece of thinking."""
+    """One chain of thought and what came of it. `answer` is the extracted final answer, never a piece of thinking.
+    `wasted_tokens` are completion tokens that came to nothing: of a try that began again, all of a cancelled or failed one."""
 
     index: int
     text: str
@@ -143,6 +134,7 @@ class Attempt:
     elapsed_s: float = 0.0
     error: str | None = None
     retries: int = 0
+    wasted_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +160,7 @@ EventKind = Literal[
     "attempt_forced",  # attempt, text: why its thinking was closed
     "attempt_done",  # attempt, text: its answer or ""; data: status, usage, mean_logprob, ttft_s, elapsed_s, error
     "stopping",  # text: why no more is generated; data: saved_tokens, method
-    "judged",  # data: one comparison, `first` and `second` the attempts in the order shown, `order` what was said
+    "judged",  # data: one comparison, `first` and `second` the attempts in the order shown, `order` what was said, `error`
     "chosen",  # attempt, text: the answer; data: selector, reason, votes, text (the attempt's last text), details
     "usage",  # data: the account, see reason/budget.py
     "failed",  # text: why there is no answer; data: code
@@ -224,15 +216,3 @@ Verifier = Callable[[Problem, str], Verdict]
 
 Selector = Callable[[Problem, Sequence[Attempt]], Awaitable[Choice]]
 """Chooses among finished attempts, at least one of which has an answer. Never returns None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A set of problems and how they are judged. `guess_floor` is the accuracy of the best constant guess, 0..1."""
-
-    name: str
-    domain: str
-    load: Callable[[str], Iterable[Problem]]
-    verifier: Verifier
-    guess_floor: float
-    version: str = "1"

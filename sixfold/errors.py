@@ -49,9 +49,3 @@ class ModelError(SixfoldError):
     """A model that is missing, broken, of an unknown kind, or does not fit on the disk."""
 
     exit_code = 5
-
-
-class TaskError(SixfoldError):
-    """A task or data set that cannot be loaded."""
-
-    exit_code = 2

@@ -7,6 +7,7 @@ apart. It stores what was asked and written: treat it like the questions themsel
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from sixfold import __version__
 from sixfold.core import Event, EventKind, Problem
 from sixfold.errors import ConfigError, NoAnswerError
 from sixfold.verify.answers import same_answer
+from sixfold.verify.arithmetic import VERIFIERS
 
 FORMAT = 1
 
@@ -173,6 +175,10 @@ def make_problem(record: Any, name: str) -> Problem:
         raise ConfigError('no "question" (or "problem") text', hint='for example {"question": "What is 2 + 2?"}')
     meta, answer = record.get("meta") or {}, record.get("answer")
     verifier, given = record.get("verifier"), record.get("id")
+    if verifier and verifier not in VERIFIERS:
+        near = difflib.get_close_matches(str(verifier), VERIFIERS, 1)
+        what = f"unknown verifier {verifier!r}" + (f", did you mean {near[0]}?" if near else "")
+        raise ConfigError(what, hint=f"use {', '.join(VERIFIERS)}")
     return Problem(
         name if given in (None, "") else str(given), check_question(question), None if answer is None else str(answer),
         str(record.get("domain") or ""), str(verifier) if verifier else None, meta if isinstance(meta, dict) else {},
@@ -195,10 +201,10 @@ def check_question(question: str) -> str:
     return question
 
 
-def finished(path: Path, fingerprint: str) -> dict[str, str]:
-    """Question by id for what a results file has done with: answered, or tried without an answer. What an engine's failure
+def finished(path: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
+    """Results by id of what a results file has done with: answered, or tried without an answer. What an engine's failure
     left open is not among them. Raises `ConfigError` where the file was made with other settings."""
-    done: dict[str, str] = {}
+    done: dict[str, dict[str, Any]] = {}
     if not path.exists():
         return done
     if not path.is_file():
@@ -218,20 +224,28 @@ def finished(path: Path, fingerprint: str) -> dict[str, str]:
                 f"{path} was made with other settings or another model", hint="give another --out, or move that file away"
             )
         if record.get("answer") is not None or record.get("code") == NoAnswerError.exit_code:
-            done[name] = str(record.get("question"))
+            done[name] = record
     return done
 
 
 def counts(results: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """How many results there are of each kind.
+    """How many results there are of each kind; `plans` are the questions that were planned, `leaks` those whose plan contained
+    the answer; `pairs` are the pairs that a judge compared, `flips` those where the order alone decided.
 
-    >>> counts([{"answer": "4", "correct": True}, {"answer": None, "correct": None}])
-    {'all': 2, 'answered': 1, 'known': 1, 'right': 1}
+    >>> found = counts([{"answer": "4", "correct": True}, {"answer": None, "correct": None}])
+    >>> found["all"], found["answered"], found["known"], found["right"]
+    (2, 1, 1, 1)
     """
     known = [r for r in results if r.get("correct") is not None]
+    leaks = [r["usage"].get("plan_leak") for r in results if r.get("usage")]
+    details = [r.get("details") or {} for r in results]
     return {
         "all": len(results),
         "answered": sum(r.get("answer") is not None for r in results),
         "known": len(known),
         "right": sum(bool(r["correct"]) for r in known),
+        "plans": sum(leak is not None for leak in leaks),
+        "leaks": sum(bool(leak) for leak in leaks),
+        "pairs": sum(int(d.get("pairs", 0)) for d in details),
+        "flips": sum(int(d.get("flips", 0)) for d in details),
     }

@@ -1,11 +1,13 @@
 """The command line: flags to configuration, errors to exit codes, and nothing that another module could do.
 
 Place: the outermost layer. Heavy modules are imported inside the commands, so that `--help` and completion are quick. Exit
-codes: 0 answered, 1 a fault of Sixfold, 2 bad input or configuration, 3 engine, 4 no answer, 5 model, 130 interrupted.
+codes: 0 answered, 1 a fault of Sixfold, 2 bad input or configuration, 3 engine, 4 no answer, 5 model, 130 interrupted, 143
+terminated. A file exits with the gravest of its rows: 3 before 4 before 2 (a bad line).
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -21,7 +23,8 @@ from sixfold.errors import SixfoldError
 app = typer.Typer(
     help="Makes small open models reason like large ones, and shows what every part of that costs and gains.",
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-    epilog="Exit codes: 0 answered, 1 a fault of Sixfold, 2 bad input, 3 engine, 4 no answer, 5 model, 130 interrupted.",
+    epilog="Exit codes: 0 answered, 1 a fault of Sixfold, 2 bad input, 3 engine, 4 no answer, 5 model, "
+    "130 interrupted, 143 terminated. A file exits with the gravest of its rows: 3, then 4, then 2 for a bad line.",
 )  # fmt: skip
 trace_app = typer.Typer(help="Read traces written with --trace.", no_args_is_help=True, rich_markup_mode=None)
 engine_app = typer.Typer(help="Find out what an engine really does.", no_args_is_help=True, rich_markup_mode=None)
@@ -31,10 +34,15 @@ app.add_typer(engine_app, name="engine")
 
 def main() -> None:
     """Run the command line; a known error is printed with its next step, and its code is the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SixfoldError as error:
-        print(f"error: {error}", file=sys.stderr)
+        from sixfold.cli.screen import safe
+
+        print(safe(f"error: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -177,12 +185,13 @@ def models_command(
 @app.command()
 def doctor(
     engine: Annotated[str | None, typer.Option(help="Check this engine instead of the embedded one.")] = None,
+    model: Annotated[str, typer.Option(help="The model's name there.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check the machine, the model and the engine, and say how to fix what is wrong."""
     from sixfold.cli.doctor import diagnose, show
 
-    checks = diagnose(engine)
+    checks = diagnose(engine, model)
     if as_json:
         typer.echo(json.dumps([c._asdict() for c in checks]))
     else:

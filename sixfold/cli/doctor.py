@@ -33,12 +33,12 @@ class Check(NamedTuple):
     fix: str = ""
 
 
-def diagnose(engine: str | None) -> list[Check]:
+def diagnose(engine: str | None, model: str = "") -> list[Check]:
     """All checks, in the order in which they depend on each other."""
     checks = [_python(), _machine(), _home()]
     if engine is None or engine == "embedded":
         checks += [_library(), _model()]
-    return [*checks, asyncio.run(_engine(engine or "embedded"))]
+    return [*checks, asyncio.run(_engine(engine or "embedded", model))]
 
 
 def show(checks: list[Check]) -> None:
@@ -92,10 +92,10 @@ def _attempt(name: str, look: Callable[[], str]) -> Check:
         return Check(name, False, str(error.args[0]), error.hint)
 
 
-async def _engine(spec: str) -> Check:
+async def _engine(spec: str, model: str) -> Check:
     begun = time.monotonic()
     try:
-        engine = await open_engine(EngineConfig(spec=spec), slots=1, home=Path(home_dir()))
+        engine = await open_engine(EngineConfig(spec=spec, model=model), slots=1, home=Path(home_dir()))
         try:
             request = Request((Message("user", "Count: one two three"),), Sampling(max_tokens=32, temperature=0.0))
             loaded, tokens = time.monotonic(), 0

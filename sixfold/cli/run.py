@@ -21,8 +21,8 @@ from typing import Any
 
 from rich.console import Console
 
-from sixfold.cli.screen import print_rows, say, stderr_console, waiting
-from sixfold.cli.view import LiveView, PlainView, View, results_table
+from sixfold.cli.screen import for_stdout, print_rows, safe, say, stderr_console, waiting
+from sixfold.cli.view import LiveView, PlainView, View, one_line, results_table
 from sixfold.config import EngineConfig, SolveConfig, home_dir
 from sixfold.core import Event, Problem
 from sixfold.engine.open import open_engine, probe_engine
@@ -55,6 +55,10 @@ def solve_command(question: str, config: SolveConfig, output: Output) -> int:
                 f"standard input is not valid UTF-8 (byte {error.start})", hint="convert it, for example with iconv"
             ) from error
     problem = Problem("question", check_question(question))
+    if config.select == "verifier":
+        raise ConfigError(
+            "a plain question carries no check", hint="use --select auto, or a .jsonl file whose rows name a verifier"
+        )
     return asyncio.run(_guarded(lambda stop: _solve_one(problem, config, output, stop)))
 
 
@@ -160,7 +164,7 @@ def _print_result(result: dict[str, Any], output: Output) -> None:
     if output.as_json:
         print(json.dumps(result, ensure_ascii=False))
     elif result["answer"] is not None:
-        print(result["answer"])
+        print(for_stdout(result["answer"]))
     sys.stdout.flush()
 
 
@@ -168,7 +172,7 @@ def _code(result: dict[str, Any], quiet: bool) -> int:
     if result["answer"] is not None:
         return 0
     if quiet:
-        print(f"error: {result['error']}\n  next: {result.get('hint', '')}", file=sys.stderr)
+        print(safe(f"error: {result['error']}\n  next: {result.get('hint', '')}"), file=sys.stderr)
     return int(result.get("code", 4))
 
 
@@ -177,7 +181,7 @@ async def _solve_file(path: Path, config: SolveConfig, output: Output, stop: asy
     console = None if output.quiet else stderr_console()
     problems, bad = load_problems(path)
     for number, why in bad:
-        print(f"{path}, line {number}: {why}; left out", file=sys.stderr)
+        print(safe(f"{path}, line {number}: {why}; left out"), file=sys.stderr)
     if not problems:
         raise ConfigError(f"{path} has no question that can be asked", hint='lines such as {"question": "What is 2 + 2?"}')
     results: list[dict[str, Any]] = []
@@ -186,38 +190,55 @@ async def _solve_file(path: Path, config: SolveConfig, output: Output, stop: asy
         async with open_engines(config, console) as engines:
             fingerprint = _fingerprint(config, engines)
             done = finished(output.out, fingerprint) if output.out else {}
-            waiting = [(line, p) for line, p in problems if done.get(p.id) != p.question]
-            if done:
-                say(console, f"{len(problems) - len(waiting)} of {len(problems)} questions are in {output.out} already")
-            await _work_off(waiting, config, output, stop, engines, writer, results, fingerprint, console)
+            before = [done[p.id] for _, p in problems if p.id in done and done[p.id].get("question") == p.question]
+            known = {record["id"] for record in before}
+            remaining = [(line, p) for line, p in problems if p.id not in known]
+            if before:
+                say(console, f"{len(before)} of {len(problems)} questions are in {output.out} already")
+            await _work_off(remaining, config, output, stop, engines, writer, results, fingerprint, console)
     finally:
         if writer:
             writer.close()
+    everything = [*before, *results]
     if console:
-        if 0 < len(results) <= _TABLE_ROWS:
-            console.print(results_table(results, console.width))
-        sums = counts(results)
-        right = f", {sums['right']} of {sums['known']} right" if sums["known"] else ""
-        left = f", {len(waiting) - len(results)} not begun" if len(results) < len(waiting) else ""
-        say(console, f"{sums['answered']} of {sums['all']} answered{right}{left}" + (f", {len(bad)} bad lines" if bad else ""))
-    whole = len(results) == len(waiting) and all(r["answer"] is not None for r in results) and not bad
-    return 0 if whole else 130 if stop.is_set() else 4
+        if 0 < len(everything) <= _TABLE_ROWS:
+            console.print(results_table(everything, console.width))
+        say(console, _sums(everything, len(problems), len(bad)))
+    if len(everything) < len(problems):
+        return 130
+    codes = {int(r.get("code", 4)) for r in everything if r["answer"] is None} | ({2} if bad else set())
+    return next((code for code in (1, 3, 4, 2) if code in codes), max(codes, default=0))
+
+
+def _sums(results: Sequence[dict[str, Any]], asked: int, bad: int) -> str:
+    """The last line of a file's run."""
+    sums = counts(results)
+    parts = [f"{sums['answered']} of {sums['all']} answered"]
+    for part, whole, what in (("right", "known", "right"), ("leaks", "plans", "plans gave the answer away"),
+                              ("flips", "pairs", "judgements flipped with the order")):  # fmt: skip
+        if sums[whole]:
+            parts.append(f"{sums[part]} of {sums[whole]} {what}")
+    if len(results) < asked:
+        parts.append(f"{asked - len(results)} not begun")
+    if bad:
+        parts.append(f"{bad} bad lines")
+    return ", ".join(parts)
 
 
 async def _work_off(
-    waiting: Sequence[tuple[int, Problem]], config: SolveConfig, output: Output, stop: asyncio.Event, engines: Engines,
+    remaining: Sequence[tuple[int, Problem]], config: SolveConfig, output: Output, stop: asyncio.Event, engines: Engines,
     writer: TraceWriter | None, results: list[dict[str, Any]], fingerprint: str, console: Console | None,
 ) -> None:  # fmt: skip
     """`config.concurrency` workers take questions in order until none is left or Ctrl-C came."""
     alone = config.concurrency == 1
-    queue = iter(waiting)
+    queue = iter(remaining)
 
     async def worker() -> None:
         for line, problem in queue:
             if stop.is_set():
                 return
             if console and alone:
-                console.rule(f"{problem.id}", align="left", style="dim")
+                console.rule(one_line(problem.id, 60), align="left", style="dim")
             with _view(console if alone else None) as readers:
                 if writer:
                     readers.append(partial(writer.write, solve=problem.id))
@@ -232,7 +253,7 @@ async def _work_off(
         async with asyncio.TaskGroup() as group:
             for _ in range(config.concurrency):
                 group.create_task(worker())
-    except* SixfoldError as errors:
+    except* (SixfoldError, BrokenPipeError) as errors:
         raise errors.exceptions[0] from None
 
 
@@ -249,7 +270,8 @@ def _append(result: dict[str, Any], output: Output) -> None:
     if output.as_json:
         print(json.dumps(result, ensure_ascii=False), flush=True)
     elif output.out is None:
-        print(f"{result['id']}\t{result['answer'] if result['answer'] is not None else ''}", flush=True)
+        answer = " ".join((result["answer"] or "").split())
+        print(for_stdout(f"{result['id']}\t{answer}"), flush=True)
 
 
 def _fingerprint(config: SolveConfig, engines: Engines) -> str:
@@ -279,7 +301,7 @@ def replay(path: Path, only: str | None, speed: float | None) -> None:
                 time.sleep(max(0.0, event.at_s - at_s) / speed)
             at_s = event.at_s
             if name != last:
-                console.rule(name, align="left")
+                console.rule(one_line(name, 60), align="left")
                 last = name
             view(event)
             shown += 1

@@ -1,8 +1,10 @@
-"""What several commands print with: progress bars, aligned rows, and the console on standard error."""
+"""What several commands print with: text made safe, progress bars, aligned rows, and the console on standard error."""
 
 from __future__ import annotations
 
 import os
+import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,6 +22,26 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+_HIDDEN = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c\ufeff\u2028\u2029")
+
+
+def safe(text: str) -> str:
+    """Text that cannot move the cursor, colour the screen or turn the reading direction of what follows.
+
+    >>> safe("a\\x1b[2Jb\\r\\u202ec\\td\\n")
+    'a[2Jbc d\\n'
+    """
+    return "".join(
+        " " if c == "\t" else c
+        for c in text
+        if c in "\n\t" or (c not in _HIDDEN and unicodedata.category(c) not in ("Cc", "Cs", "Co"))
+    )
+
+
+def for_stdout(text: str) -> str:
+    """`text` for standard output: as it is where it is piped on, without control characters where it is a screen."""
+    return safe(text) if sys.stdout.isatty() else text
+
 
 def stderr_console() -> Console:
     """Standard error; not a screen where it is piped, where TERM is dumb, or where SIXFOLD_PLAIN is set."""
@@ -32,7 +54,7 @@ def stderr_console() -> Console:
 def say(console: Console | None, line: str) -> None:
     """One line as it is, however long; nothing where there is no console."""
     if console is not None:
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(safe(line)), soft_wrap=True)
 
 
 @contextmanager
@@ -72,7 +94,7 @@ def print_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for i, name in enumerate(head):
         table.add_column(name, overflow="fold", no_wrap=i == 0)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(safe(cell)) for cell in row))
     if not console.is_terminal:
         console.width = max(console.width, sum(max(map(len, column)) + 2 for column in zip(head, *rows, strict=True)) + 2)
     console.print(table)

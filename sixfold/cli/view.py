@@ -7,7 +7,6 @@ to standard error; the answer itself is printed by the caller.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,28 +19,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from sixfold.cli.screen import safe
 from sixfold.core import Event
 
 View = Callable[[Event], None]
 
-_HIDDEN = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c\ufeff\u2028\u2029")
 _STYLES: Mapping[str, str] = {
     "thinking": "cyan", "done": "green", "forced": "yellow", "truncated": "red", "cancelled": "dim", "failed": "red",
 }  # fmt: skip
 _LINES_SHOWN, _NARROWEST = 5, 26
-
-
-def safe(text: str) -> str:
-    """Text that cannot move the cursor, colour the screen or turn the reading direction of what follows.
-
-    >>> safe("a\\x1b[2Jb\\r\\u202ec\\td\\n")
-    'a[2Jbc d\\n'
-    """
-    return "".join(
-        " " if c == "\t" else c
-        for c in text
-        if c in "\n\t" or (c not in _HIDDEN and unicodedata.category(c) not in ("Cc", "Cs", "Co"))
-    )
 
 
 def one_line(text: str, width: int) -> str:
@@ -165,14 +151,13 @@ def _panel(index: int, candidate: _Candidate, width: int) -> Panel:
 class PlainView:
     """One line for each thing that happened; `brief` leaves out what a live screen has already shown in passing."""
 
-    def __init__(self, console: Console, *, brief: bool = False, prefix: str = "") -> None:
+    def __init__(self, console: Console, *, brief: bool = False) -> None:
         self.console = console
         self.brief = brief
-        self.prefix = prefix
 
     def __call__(self, event: Event) -> None:
         if line := describe(event, brief=self.brief):
-            self.console.print(Text(self.prefix + safe(line)), soft_wrap=True)
+            self.console.print(Text(safe(line)), soft_wrap=True)
 
 
 def describe(event: Event, *, brief: bool = False) -> str:
@@ -199,7 +184,7 @@ def describe(event: Event, *, brief: bool = False) -> str:
             answer = f"{one_line(event.text, 200)}" if event.text else "no answer"
             return f"{who}: {answer}  [{data.get('status')}, {tokens} tokens, {data.get('elapsed_s', 0):.1f} s]{error}"
         case "judged":
-            return f"judge: {data.get('first')} or {data.get('second')}? {data.get('order')}"
+            return f"judge: {data.get('first')} or {data.get('second')}? {data.get('error') or data.get('order')}"
         case "stopping":
             saved = data.get("saved_tokens")
             return f"stopped: {event.text}" + (f", about {saved} tokens saved" if saved else "")
@@ -221,11 +206,12 @@ def account_line(data: Mapping[str, Any]) -> str:
     drafted = f", {total['accepted_tokens']} of {total['drafted_tokens']} drafted kept" if total.get("drafted_tokens") else ""
     extra = [f"{data[key]['completion_tokens']} {key}" for key in ("wasted", "saved") if data[key]["completion_tokens"]]
     first = f", first token {data['ttft_s']:.2f} s" if data.get("ttft_s") is not None else ""
+    leak = "; the plan contained the answer" if data.get("plan_leak") else ""
     about = "" if data.get("exact") else " (estimated)"
     return (
         f"{total.get('completion_tokens', 0)} tokens{about} ({', '.join(parts) or 'none'})"
         f"{''.join(f', {e}' for e in extra)}{drafted}, prompt {total.get('prompt_tokens', 0)} "
-        f"({total.get('cached_tokens', 0)} cached), {data.get('elapsed_s', 0):.1f} s{first}"
+        f"({total.get('cached_tokens', 0)} cached), {data.get('elapsed_s', 0):.1f} s{first}{leak}"
     )
 
 

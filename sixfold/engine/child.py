@@ -1,13 +1,17 @@
 """The child process that holds llama.cpp: reads its settings from standard input, serves on loopback, dies with its parent.
 
 Run as `python -m sixfold.engine.child`. The settings (key included) come over a pipe, so neither the process list nor the
-environment shows them. The pipe stays open; when it closes, the parent is gone, however it went, and so is this process.
+environment shows them. The pipe stays open; when it closes, the parent is gone, however it went, and so is this process,
+even in the middle of loading.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import select
+import signal
 import sys
 from typing import Any
 
@@ -52,8 +56,21 @@ def make_params(settings: dict[str, Any]) -> Any:
     return params
 
 
+def end_with_parent() -> None:
+    """Let the kernel end this process when the pipe closes. A thread that reads the pipe could not: loading a model holds the
+    interpreter's lock. PR_SET_PDEATHSIG would fire when the *thread* ends that started this process, not the parent.
+    Where SIGIO does not end a process (macOS), the end of the pipe is seen after loading."""
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([0], [], [], 0)[0]:
+        # It was closed before the kernel was asked to watch it.
+        os._exit(0)
+
+
 def main() -> None:
     settings = json.loads(sys.stdin.readline())
+    end_with_parent()
     import xllamacpp
 
     server = xllamacpp.Server(make_params(settings))

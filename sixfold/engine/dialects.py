@@ -21,6 +21,10 @@ Prefill = Literal["last", "continue", "none"]
 `continue_final_message` (`continue`), or cannot be done (`none`)."""
 
 
+EngineRole = Literal["engine", "planner", "judge"]
+"""Whose engine it is, as the configuration names it. Each has its own key: one's key is no business of another's server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """`extra` is sent with every streamed request. `think_field` takes a thinking budget in tokens, if there is one.
@@ -102,7 +106,7 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-def parse_spec(spec: str) -> tuple[Dialect, str]:
+def parse_spec(spec: str, role: EngineRole = "engine") -> tuple[Dialect, str]:
     """Split `PRESET`, `PRESET:URL` or `URL` into a dialect and a base address. An address without a path gets /v1.
 
     >>> dialect, url = parse_spec("vllm:http://10.0.0.5:8000")
@@ -113,17 +117,17 @@ def parse_spec(spec: str) -> tuple[Dialect, str]:
     """
     name, _, rest = spec.partition(":")
     if spec.lower().startswith(("http://", "https://")):
-        return DIALECTS["compatible"], _check_url(spec)
+        return DIALECTS["compatible"], _check_url(spec, role)
     known = ", ".join(k for k in DIALECTS if k != "compatible")
     if name not in DIALECTS or name == "compatible":
         raise ConfigError(
             f"unknown engine {spec!r}", hint=f"use embedded, scripted:FILE, a URL, or one of {known} (also as NAME:URL)"
         )
     dialect = DIALECTS[name]
-    return dialect, _check_url(rest or dialect.url or "")
+    return dialect, _check_url(rest or dialect.url or "", role)
 
 
-def _check_url(text: str) -> str:
+def _check_url(text: str, role: EngineRole) -> str:
     try:
         parts = urlsplit(text)
         host, secret = parts.hostname, parts.username or parts.password
@@ -135,7 +139,7 @@ def _check_url(text: str) -> str:
         # Not shown: what is in there may be a key.
         raise ConfigError(
             f"the address of {host} holds a user name, a query or a fragment",
-            hint="give the address alone; a key goes into SIXFOLD_ENGINE_KEY or engine.key_file",
+            hint=f"give the address alone; a key goes into {key_names(DIALECTS['compatible'], role)[-1]} or {role}.key_file",
         )
     if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in text):
         raise ConfigError(f"{text!r} is not an http or https URL", hint="for example http://127.0.0.1:8000/v1")
@@ -143,15 +147,24 @@ def _check_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-def read_key(dialect: Dialect, key_file: Path | None) -> str | None:
-    """The key from a file, else from the environment; `None` where neither is set. It is never printed."""
+def key_names(dialect: Dialect, role: EngineRole) -> tuple[str, ...]:
+    """The environment variables that a key is looked for in, the first one that is set counts.
+
+    >>> key_names(DIALECTS["vllm"], "judge")
+    ('VLLM_API_KEY', 'SIXFOLD_JUDGE_KEY')
+    """
+    return (*dialect.key_env, f"SIXFOLD_{role.upper()}_KEY")
+
+
+def read_key(dialect: Dialect, key_file: Path | None, role: EngineRole = "engine") -> str | None:
+    """The key from a file, else from the environment (`key_names`); `None` where neither is set. It is never printed."""
     if key_file is not None:
         try:
             return _check_key(key_file.read_text(encoding="utf-8"), f"the key file {key_file}")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise ConfigError(f"the key file {key_file} cannot be read: {why}", hint="check engine.key_file") from None
-    for name in (*dialect.key_env, "SIXFOLD_ENGINE_KEY"):
+            raise ConfigError(f"the key file {key_file} cannot be read: {why}", hint=f"check {role}.key_file") from None
+    for name in key_names(dialect, role):
         if os.environ.get(name, "").strip():
             return _check_key(os.environ[name], name)
     return None

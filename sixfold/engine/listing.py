@@ -1,4 +1,4 @@
-"""The list of models at an endpoint: which server it is, which model to name, how long its context is.
+"""What an endpoint tells of itself: which server it is, which model to name, how long its context is, how many slots it has.
 
 Place: read before any work, since it is the cheapest way to find out that an address, a page or a key is wrong.
 """
@@ -46,10 +46,35 @@ async def read_models(engine: RemoteEngine) -> Listing | None:
     return Listing(tuple(m["id"] for m in models), owner.lower(), contexts)
 
 
+@dataclass(frozen=True, slots=True)
+class Props:
+    """What llama-server's `/props` tells: the context of one slot, in tokens, and how many slots there are."""
+
+    context_tokens: int | None = None
+    slots: int | None = None
+
+
+async def read_props(engine: RemoteEngine) -> Props:
+    """The page `/props`, as far as there is one: other servers have none, and some do not show theirs."""
+    try:
+        page = await engine.get(f"{engine.url.removesuffix('/v1')}/props")
+    except EngineError:
+        return Props()
+    data = page.json() if page.status == 200 else None
+    if not isinstance(data, dict):
+        return Props()
+    settings = data.get("default_generation_settings")
+    return Props(_count(settings.get("n_ctx") if isinstance(settings, dict) else None), _count(data.get("total_slots")))
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value > 0 else None
+
+
 def _context(model: Mapping[str, Any]) -> int | None:
     meta = model["meta"] if isinstance(model.get("meta"), dict) else {}
     found = (model.get("max_model_len"), model.get("context_length"), model.get("context_window"), meta.get("n_ctx"))
-    return next((value for value in found if type(value) is int and value > 0), None)
+    return next((value for value in found if _count(value)), None)
 
 
 def recognise(dialect: Dialect, listing: Listing | None) -> Dialect:

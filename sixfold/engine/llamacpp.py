@@ -1,8 +1,8 @@
 """The embedded engine: llama.cpp in a child process that is watched, restarted, and never outlives us.
 
 Place: `open_llamacpp` starts the child and gives an engine that speaks to it through the same adapter as any remote
-endpoint. A dead child is restarted at the next request, a few times; what was in flight raises a retryable `EngineError`,
-and the caller decides what to do with the text it already has.
+endpoint. A dead child is restarted at the next request, a few times a minute; what was in flight raises a retryable
+`EngineError`, and the caller decides what to do with the text it already has.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import collections
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -29,16 +30,20 @@ from sixfold.errors import ConfigError, EngineError
 
 SPECULATE = ("off", "ngram-simple", "ngram-mod", "ngram-cache", "draft:MODEL")
 _CAN = frozenset({"n", "seed", "json_schema", "logprobs", "prefill", "cancel", "exact_usage", "speculation"})
-_RESTARTS = 5
-_RESTART_WINDOW_S = 60.0
+MAX_SLOTS = 256
+"""llama.cpp's LLAMA_MAX_SEQ."""
+_DEATHS = 5
+_DEATHS_WINDOW_S = 60.0
 _START_TIMEOUT_S = 120.0
 _HEALTH_TIMEOUT_S = 5.0
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+_NO_PORT = re.compile(r"\b(?:bind|listen)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a child is started with. `context_tokens` is per slot; `threads` 0 means every core; `port` 0 any free one;
-    `speculate` is one of `SPECULATE` with `draft:MODEL` split into `draft` and `draft_path`."""
+    """What a child is started with. `context_tokens` is per slot; `threads` 0 means every core it may use; `port` 0
+    any free one; `speculate` is one of `SPECULATE` with `draft:MODEL` split into `draft` and `draft_path`."""
 
     model_path: str
     alias: str = "embedded"
@@ -49,6 +54,16 @@ class Settings:
     speculate: str = "off"
     draft_path: str = ""
     cache_mib: int = 256
+
+
+def cores() -> int:
+    """How many cores this process may use: its affinity, and the quota of its container (cgroup v2) where that is less."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # No such file, or the word "max": no quota.
+    with suppress(OSError, ValueError):
+        quota_us, period_us = _CPU_MAX.read_text().split()
+        count = min(count, max(1, int(quota_us) // int(period_us)))
+    return count
 
 
 def check_speculate(text: str) -> tuple[str, str]:
@@ -75,14 +90,18 @@ class LlamaCppEngine:
     """Use `open_llamacpp`. `pid` and `url` are those of the present child; `restarts` counts the ones that died."""
 
     def __init__(self, settings: Settings, idle_timeout_s: float = 120.0) -> None:
-        self.settings = replace(settings, threads=settings.threads or os.cpu_count() or 1)
+        model, draft = (str(Path(path).absolute()) if path else "" for path in (settings.model_path, settings.draft_path))
+        # Absolute, since the child runs in another folder.
+        self.settings = replace(settings, model_path=model, draft_path=draft, threads=settings.threads or cores())
         self.idle_timeout_s = idle_timeout_s
         self.info = EngineInfo("embedded", settings.alias, settings.context_tokens, _CAN, shares_prompt=True)
         self.restarts = 0
         self._key = secrets.token_urlsafe(24)
         self._child: _Child | None = None
         self._lock = asyncio.Lock()
-        self._deaths: collections.deque[float] = collections.deque(maxlen=_RESTARTS)
+        self._deaths: collections.deque[float] = collections.deque()
+        self._last_words = ""
+        self._failure: EngineError | None = None
         self._retired: list[RemoteEngine] = []
 
     @property
@@ -97,29 +116,57 @@ class LlamaCppEngine:
         return self._child.remote
 
     async def start(self) -> None:
-        """Start the child, or restart it where it died. Raises `EngineError` when it keeps dying."""
+        """Start the child, or restart it where it died. Raises `EngineError` where it does not start, and while it has died
+        too often of late; a start that fails is a death too."""
+        known = self._failure
         async with self._lock:
             if self._child and self._child.process.returncode is None:
                 return
+            # Somebody tried while this one waited: one try is enough for both.
+            if self._failure is not None and self._failure is not known:
+                raise self._failure
             if self._child:
-                log = list(self._child.log)
+                said = _tail(list(self._child.log))
                 await self._drop()
                 self.restarts += 1
-                self._deaths.append(time.monotonic())
-                if len(self._deaths) == _RESTARTS and self._deaths[-1] - self._deaths[0] < _RESTART_WINDOW_S:
-                    raise EngineError(
-                        f"the embedded engine died {_RESTARTS} times within a minute; it last said: {_tail(log)}",
-                        kind="died", hint="run `sixfold doctor`; less context or fewer candidates need less memory",
-                    )  # fmt: skip
-                await asyncio.sleep(0.1 * 2 ** (len(self._deaths) - 1))
-            self._child = await self._spawn()
+                self._note_death(said)
+            await self._pause()
+            try:
+                self._child = await self._spawn()
+            except EngineError as error:
+                self._failure = error
+                self._note_death(str(error.args[0]))
+                raise
+            self._failure = None
+
+    def _note_death(self, said: str) -> None:
+        self._deaths.append(time.monotonic())
+        self._last_words = said
+
+    async def _pause(self) -> None:
+        """Wait before a start, longer after each death of late; raises `EngineError` where there were too many."""
+        while self._deaths and time.monotonic() - self._deaths[0] >= _DEATHS_WINDOW_S:
+            self._deaths.popleft()
+        if len(self._deaths) >= _DEATHS:
+            raise EngineError(
+                f"the embedded engine died {len(self._deaths)} times within a minute; it last said: {self._last_words}",
+                kind="died", hint="run `sixfold doctor`; less context or fewer candidates need less memory",
+            )  # fmt: skip
+        if self._deaths:
+            await asyncio.sleep(0.1 * 2 ** (len(self._deaths) - 1))
 
     async def _spawn(self) -> _Child:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sixfold.engine.child",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            start_new_session=True, env=_environment(), cwd=Path.cwd().anchor,
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "sixfold.engine.child",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                start_new_session=True, env=_environment(), cwd="/",
+            )  # fmt: skip
+        except OSError as error:
+            raise EngineError(
+                f"the embedded engine cannot be started: {error}", kind="died",
+                hint="run `sixfold doctor`; the machine may be out of memory or of processes",
+            ) from error  # fmt: skip
         assert process.stdin
         assert process.stdout
         assert process.stderr
@@ -150,14 +197,13 @@ class LlamaCppEngine:
         return _Child(process, remote, log, readers)
 
     def _start_failure(self, log: list[str]) -> EngineError:
-        said = _tail(log)
-        if "bind" in said or "listen" in said or "port" in said:
+        if self.settings.port and any(map(_NO_PORT.search, log)):
             return EngineError(
-                f"the embedded engine cannot listen on port {self.settings.port}: it is in use", kind="died",
+                f"the embedded engine cannot listen on port {self.settings.port}: it is in use or reserved", kind="died",
                 hint="choose another engine.port, or 0 for any free one",
             )  # fmt: skip
         return EngineError(
-            f"the embedded engine could not load {self.settings.model_path}: {said}", kind="died",
+            f"the embedded engine could not load {self.settings.model_path}: {_tail(log)}", kind="died",
             hint="pull the model again with `sixfold pull`, or run `sixfold doctor`",
         )  # fmt: skip
 
@@ -238,9 +284,15 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 
 
 async def _drain(stream: asyncio.StreamReader, log: collections.deque[str]) -> None:
-    with suppress(ValueError):
-        while line := await stream.readline():
-            log.append(line.decode("utf-8", "replace").rstrip())
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:
+            # Longer than the reader's buffer. Not worth keeping, but a child whose pipe is full stands still.
+            continue
+        if not line:
+            return
+        log.append(line.decode("utf-8", "replace").rstrip())
 
 
 def _tail(log: list[str]) -> str:

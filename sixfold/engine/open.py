@@ -15,16 +15,20 @@ from sixfold.core import Engine
 from sixfold.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
+    from sixfold.engine.dialects import EngineRole
     from sixfold.engine.llamacpp import LlamaCppEngine
     from sixfold.engine.probe import ProbeReport
     from sixfold.engine.remote import RemoteEngine
 
 
-async def open_engine(config: EngineConfig, *, slots: int, home: Path, needs: Collection[str] = ()) -> Engine:
+async def open_engine(
+    config: EngineConfig, *, slots: int, home: Path, needs: Collection[str] = (), role: EngineRole = "engine"
+) -> Engine:
     """Open the engine that `config` describes; close it with `aclose()`.
 
     `slots` is how many candidates the embedded engine works on at once; `home` holds the pulled models; `needs` are names
-    of `EngineInfo.can`. Raises `ConfigError`, `ModelError`, or `EngineError`, of kind `missing` where a need is not met.
+    of `EngineInfo.can`; `role` says whose engine it is, and so which key it gets. Raises `ConfigError`, `ModelError`, or
+    `EngineError`, of kind `missing` where a need is not met.
     """
     from sixfold.engine.probe import require
     from sixfold.engine.wrap import Retry
@@ -37,7 +41,7 @@ async def open_engine(config: EngineConfig, *, slots: int, home: Path, needs: Co
 
         engine = load_script(Path(config.spec.removeprefix("scripted:")))
     else:
-        remote = _make_remote(config)
+        remote = _make_remote(config, role)
         try:
             await _learn(remote, needs)
         except BaseException:
@@ -74,6 +78,11 @@ async def probe_engine(config: EngineConfig, *, home: Path, budget_s: float = 90
 async def _open_embedded(config: EngineConfig, slots: int, home: Path) -> LlamaCppEngine:
     from sixfold.engine import llamacpp, models
 
+    if slots > llamacpp.MAX_SLOTS:
+        raise ConfigError(
+            f"{slots} candidates at once (n times concurrency), but llama.cpp works on at most {llamacpp.MAX_SLOTS}",
+            hint="lower n or concurrency",
+        )
     kind, draft = llamacpp.check_speculate(config.speculate)
     model = models.find(config.model or models.DEFAULT, home)
     settings = llamacpp.Settings(
@@ -89,18 +98,20 @@ async def _open_embedded(config: EngineConfig, slots: int, home: Path) -> LlamaC
     return await llamacpp.open_llamacpp(settings, config.idle_timeout_s)
 
 
-def _make_remote(config: EngineConfig) -> RemoteEngine:
+def _make_remote(config: EngineConfig, role: EngineRole = "engine") -> RemoteEngine:
     from sixfold.engine.dialects import parse_spec, read_key
     from sixfold.engine.remote import RemoteEngine
 
-    dialect, url = parse_spec(config.spec)
-    key = read_key(dialect, config.key_file)
-    return RemoteEngine(dialect, url, info=dialect.info(config.model), key=key, idle_timeout_s=config.idle_timeout_s)
+    dialect, url = parse_spec(config.spec, role)
+    key = read_key(dialect, config.key_file, role)
+    info = dialect.info(config.model)
+    return RemoteEngine(dialect, url, info=info, key=key, idle_timeout_s=config.idle_timeout_s, role=role)
 
 
 async def _learn(engine: RemoteEngine, needs: Collection[str]) -> None:
-    """Fill in the model's name, the context and, of a bare URL, the dialect; probe only what a need makes necessary."""
-    from sixfold.engine.listing import pick_model, read_models, recognise
+    """Fill in the model's name, the context, the slots where they bound n, and, of a bare URL, the dialect; probe only what a
+    need makes necessary."""
+    from sixfold.engine.listing import pick_model, read_models, read_props, recognise
     from sixfold.engine.probe import info_of, probe, require
 
     bare = engine.dialect.name == "compatible"
@@ -108,6 +119,8 @@ async def _learn(engine: RemoteEngine, needs: Collection[str]) -> None:
     engine.dialect = recognise(engine.dialect, listing)
     model = pick_model(engine.dialect, listing, engine.info.model)
     engine.info = engine.dialect.info(model, listing.context_tokens.get(model) if listing else None)
+    if engine.dialect.native_n:
+        engine.slots = (await read_props(engine)).slots
     if set(needs) <= ({"n"} if bare else engine.info.can):
         return
     report = await probe(engine)

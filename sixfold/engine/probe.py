@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from sixfold.core import EngineInfo, Message, Request, Sampling
 from sixfold.engine.dialects import Dialect, Prefill
-from sixfold.engine.listing import pick_model, read_models, recognise
+from sixfold.engine.listing import pick_model, read_models, read_props, recognise
 from sixfold.engine.remote import RemoteEngine, logprobs_in, reasoning_in, text_in
 from sixfold.errors import EngineError
 
@@ -91,11 +91,6 @@ def rows_of(report: ProbeReport) -> list[tuple[str, str, str]]:
         ),
         *((row.capability, row.value, row.evidence) for row in report.rows),
     ]
-
-
-def render(report: ProbeReport) -> str:
-    """The rows as plain text, one a line."""
-    return "\n".join(f"{name:<13} {value:<8} {evidence}" for name, value, evidence in rows_of(report))
 
 
 def to_json(report: ProbeReport) -> dict[str, Any]:
@@ -426,7 +421,7 @@ async def probe(engine: RemoteEngine, *, budget_s: float = 90.0) -> ProbeReport:
     rows = []
     for name, check in _CHECKS.items():
         rows.append(await _checked(name, check, state, began + budget_s - time.monotonic()))
-    context_tokens = await _props_context(state) or context_tokens
+    context_tokens = (await read_props(engine)).context_tokens or context_tokens
     return ProbeReport(
         engine.url, model, listing.ids if listing else (), context_tokens, trial.dialect,
         next(iter(sorted(state.plain.names, reverse=True)), ""), state.shares_prompt, tuple(rows), time.monotonic() - began,
@@ -441,15 +436,3 @@ async def _checked(name: str, check: _Check, state: _Probe, left_s: float) -> Ro
         return Row(name, "unknown", "no end in time")
     except EngineError as error:
         return Row(name, "no" if error.kind == "refused" else "unknown", str(error.args[0]))
-
-
-async def _props_context(probe: _Probe) -> int | None:
-    """The context of one slot, as llama-server tells it. Other servers have no such page."""
-    try:
-        page = await probe.engine.get(f"{probe.root}/props")
-    except EngineError:
-        return None
-    data = page.json() if page.status == 200 else None
-    settings = data.get("default_generation_settings") if isinstance(data, dict) else None
-    tokens = settings.get("n_ctx") if isinstance(settings, dict) else None
-    return tokens if type(tokens) is int and tokens > 0 else None

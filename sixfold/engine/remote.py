@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from sixfold.core import Chunk, EngineInfo, Finish, Request, Usage
-from sixfold.engine.dialects import Dialect
+from sixfold.engine.dialects import Dialect, EngineRole, key_names
 from sixfold.engine.wrap import fan_out, refuse_missing
 from sixfold.errors import EngineError
 
@@ -30,6 +30,8 @@ _FINISH: Mapping[str, Finish] = {
     "abort": "error", "error": "error", "content_filter": "error", "insufficient_system_resource": "error",
 }  # fmt: skip
 """Every other reason counts as `stop`."""
+_FINAL = frozenset({"content_filter"})
+"""Reasons for finish `error` that would end the same request again."""
 _RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _ADDRESS = "give the address of an OpenAI-compatible API; it usually ends in /v1"
 
@@ -96,6 +98,8 @@ class RemoteEngine:
     """An OpenAI-compatible endpoint at `url` (ending in /v1).
 
     `info` is what the endpoint can do, as probed or as its dialect promises; `idle_timeout_s` bounds silence, not length.
+    `slots` is how many choices one request may have, `None` where no bound is known; more are asked for one by one. `role`
+    is whose engine it is, which is where advice about keys points to.
     Connections over plain HTTP are not kept: llama-server may close one as soon as a stream on it has ended, and the
     next request would fall into that gap.
     """
@@ -109,10 +113,14 @@ class RemoteEngine:
         key: str | None = None,
         idle_timeout_s: float = 120.0,
         transport: httpx.AsyncBaseTransport | None = None,
+        slots: int | None = None,
+        role: EngineRole = "engine",
     ) -> None:
         self.dialect = dialect
         self.url = url
         self.info = info
+        self.slots = slots
+        self.role = role
         self._key = key
         self.client = httpx.AsyncClient(
             headers={"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {}),
@@ -195,7 +203,7 @@ class RemoteEngine:
                     raise self._protocol(f"{self.url} answered with {kind or 'no media type'}, not with a completion")
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        if request.n > 1 and not self.info.shares_prompt:
+        if request.n > 1 and not (self.info.shares_prompt and request.n <= (self.slots or request.n)):
             async with aclosing(fan_out(self.stream, request)) as merged:
                 async for chunk in merged:
                     yield chunk
@@ -245,8 +253,10 @@ class RemoteEngine:
 
     def _end(self, index: int, choice: _Choice) -> Chunk:
         choice.ended = True
-        error = f"the engine ended it: {choice.reason}" if choice.finish == "error" else None
-        return Chunk(index, finish=choice.finish, usage=choice.usage, error=error)
+        failed = choice.finish == "error"
+        error = f"the engine ended it: {choice.reason}" if failed else None
+        retryable = failed and choice.reason not in _FINAL
+        return Chunk(index, finish=choice.finish, usage=choice.usage, error=error, retryable=retryable)
 
     def _last(self, choices: list[_Choice], orderly: bool, max_tokens: int) -> list[Chunk]:
         """The ends of choices whose usage never came. One without a finish has ended where the server ended the stream in
@@ -313,7 +323,7 @@ class RemoteEngine:
         code = _code(status) or _code(fields.get("code")) or (
             400 if "invalid_request" in label else 429 if "rate_limit" in label else 500
         )  # fmt: skip
-        kind, hint = _explain(code, f"{label} {message.lower()}", self.dialect)
+        kind, hint = _explain(code, f"{label} {message.lower()}", self.dialect, self.role)
         if kind == "context" and fields.get("n_prompt_tokens"):
             message = f"the question has {fields['n_prompt_tokens']} tokens, the engine's context is {fields.get('n_ctx')}"
         return EngineError(
@@ -343,10 +353,10 @@ def reasoning_in(delta: Mapping[str, Any]) -> str:
     return text_in(delta.get("reasoning_content")) or text_in(delta.get("reasoning"))
 
 
-def _explain(code: int, text: str, dialect: Dialect) -> tuple[str, str]:
+def _explain(code: int, text: str, dialect: Dialect, role: EngineRole) -> tuple[str, str]:
     """The kind of an engine's refusal, and what to do about it."""
     if code in (401, 403):
-        return "auth", f"set {' or '.join(dict.fromkeys((*dialect.key_env, 'SIXFOLD_ENGINE_KEY')))}, or engine.key_file"
+        return "auth", f"set {' or '.join(key_names(dialect, role))}, or {role}.key_file"
     if code == 402 or "insufficient_quota" in text:
         return "auth", "the account has no credit left"
     if code == 429:

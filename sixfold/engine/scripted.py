@@ -25,7 +25,8 @@ _CAN = frozenset({"n", "seed", "json_schema", "logprobs", "prefill", "cancel", "
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What one choice says. `token_s` is the pause before each token; `first_s` the one before the first.
-    `fails_after` raises a retryable error after that many tokens; `error` is its message, and that of finish `error`."""
+    `fails_after` raises a retryable error after that many tokens; `error` is its message, and that of finish `error`, which
+    is `retryable` or not."""
 
     __pydantic_config__: ClassVar[ConfigDict] = {"extra": "forbid"}
 
@@ -37,6 +38,7 @@ class Reply:
     logprob: float = -0.1
     fails_after: int | None = None
     error: str = "the script says so"
+    retryable: bool = False
 
 
 Script = Callable[[Request, int], Reply | str]
@@ -106,7 +108,8 @@ class ScriptedEngine:
             used = Usage(prompt_tokens, 0, min(len(pieces), request.sampling.max_tokens))
             if reply.fails_after is not None and reply.fails_after >= len(pieces):
                 raise EngineError(reply.error, kind="died", retryable=True)
-            yield Chunk(0, finish=finish, usage=used, error=reply.error if finish == "error" else None)
+            error, retryable = (reply.error, reply.retryable) if finish == "error" else (None, False)
+            yield Chunk(0, finish=finish, usage=used, error=error, retryable=retryable)
         finally:
             self.running -= 1
 

@@ -17,6 +17,9 @@ from sixfold.errors import EngineError
 
 Stream = Callable[[Request], AsyncGenerator[Chunk, None]]
 
+_FOR_ALL = frozenset({"auth", "context", "missing", "refused"})
+"""Kinds of failure that the same request meets with every seed."""
+
 _BUFFERED = 256
 """Chunks of one request that may wait for a slow reader; then its choices wait too, and so does the server."""
 
@@ -37,7 +40,7 @@ def refuse_missing(info: EngineInfo, request: Request, *, hint: str) -> None:
 
 async def fan_out(stream: Stream, request: Request) -> AsyncGenerator[Chunk, None]:
     """Serve n choices by n single requests, choice i with seed + i. One that fails alone ends with finish `error`; what
-    would fail for all of them alike (a wrong key, a question over the context), or did so before any text, raises."""
+    fails for all of them alike (a wrong key, a question over the context), or did so before any text, raises."""
     items: asyncio.Queue[Chunk | asyncio.Task[None]] = asyncio.Queue()
     room = asyncio.Semaphore(_BUFFERED)
 
@@ -67,7 +70,7 @@ async def fan_out(stream: Stream, request: Request) -> AsyncGenerator[Chunk, Non
             else:
                 running -= 1
                 error = item.exception()
-                if isinstance(error, EngineError) and error.retryable:
+                if isinstance(error, EngineError) and (error.retryable or error.kind not in _FOR_ALL):
                     failed[tasks.index(item)] = error
                 elif error:
                     raise error
@@ -75,7 +78,8 @@ async def fan_out(stream: Stream, request: Request) -> AsyncGenerator[Chunk, Non
                 raise next(iter(failed.values()))
             while failed and begun:
                 index, failure = failed.popitem()
-                yield Chunk(index, finish="error", error=str(failure.args[0]), usage=used.get(index, Usage()))
+                usage, said = used.get(index, Usage()), str(failure.args[0])
+                yield Chunk(index, finish="error", usage=usage, error=said, retryable=failure.retryable)
     finally:
         for task in tasks:
             task.cancel()
@@ -86,6 +90,7 @@ class Retry:
     """An engine that tries a request again when it failed before its first chunk and the failure may pass.
 
     Waits `first_wait_s * 2**k` with jitter, or as long as the server asked; gives up where that is over `longest_wait_s`.
+    What it has given up is not `retryable` any more: nobody further out shall begin the same waits again.
     """
 
     def __init__(self, inner: Engine, *, tries: int = 4, first_wait_s: float = 0.5, longest_wait_s: float = 60.0) -> None:
@@ -118,7 +123,10 @@ class Retry:
                 return
             except EngineError as error:
                 asked = error.retry_after_s
-                if started or tried >= self.tries or not error.retryable or (asked or 0.0) > self.longest_wait_s:
+                if started or not error.retryable:
+                    raise
+                if tried >= self.tries or (asked or 0.0) > self.longest_wait_s:
+                    error.retryable = False
                     raise
             backoff = min(self.first_wait_s * 2 ** (tried - 1) * (0.5 + random.random()), self.longest_wait_s)
             await asyncio.sleep(backoff if asked is None else asked)

@@ -13,10 +13,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sixfold.core import Attempt, AttemptStatus, Chunk, Engine, Finish, Message, Request, Sampling, Usage
 from sixfold.errors import EngineError
@@ -25,7 +25,11 @@ from sixfold.verify.extract import clean, extract_answer, split_thinking
 
 Emit = Callable[..., None]
 _REASONING: Mapping[str, Any] = {"channel": "reasoning"}
-_FIRST_WAIT_S = 0.25
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 60.0
+_SPARE_TOKENS = 16
+"""Room in the context for the words that close thinking."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -70,7 +74,14 @@ class Candidate:
     logprob_count: int = 0
     first_s: float | None = None
     retries: int = 0
+    discarded: int = 0
     error: str | None = None
+
+    def discard(self) -> None:
+        """Begin again: what was written is lost, and its tokens are counted as wasted."""
+        self.discarded = self.usage.completion_tokens
+        self.text = self.reasoning = ""
+        self.answer, self.logprob_sum, self.logprob_count = None, 0.0, 0
 
     @property
     def usage(self) -> Usage:
@@ -86,8 +97,10 @@ class Candidate:
     def attempt(self, status: AttemptStatus, elapsed_s: float) -> Attempt:
         mean = self.logprob_sum / self.logprob_count if self.logprob_count else None
         answer = self.answer if status in ("done", "forced") else None
+        wasted = self.usage.completion_tokens if status in ("cancelled", "failed") else self.discarded
         return Attempt(
-            self.index, self.written, answer, status, self.usage, mean, self.first_s, elapsed_s, self.error, self.retries
+            self.index, self.written, answer, status, self.usage, mean, self.first_s, elapsed_s, self.error, self.retries,
+            wasted,
         )  # fmt: skip
 
 
@@ -107,6 +120,8 @@ class Shared:
                     self._queues[chunk.index].put_nowait(chunk)
         except EngineError as error:
             failure = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the readers must not wait for ever
+            failure = _broken(error)
         for queue in self._queues:
             queue.put_nowait(failure)
 
@@ -133,31 +148,43 @@ async def run_attempt(candidate: Candidate, context: Context, stream: AsyncGener
     """Think, and answer. A failure is a value: only cancelling raises. `stream` is the candidate's first request."""
     status: AttemptStatus = "failed"
     try:
-        finish = await _until_hurry(_think(candidate, context, stream), context)
+        finish = await within(_think(candidate, context, stream), context.hurry)
         status = await _conclude(candidate, context, finish)
     except EngineError as error:
         candidate.error, context.last_error = str(error.args[0]), error
+    except Exception as error:  # noqa: BLE001 - one attempt's fault must not take the others with it
+        context.last_error = _broken(error)
+        candidate.error = str(context.last_error.args[0])
     return candidate.attempt(status, time.monotonic() - context.started)
 
 
-async def _until_hurry(work: Any, context: Context) -> Finish | None:
-    """The result of `work`, or `None` where everyone has to answer before it is done."""
-    task = asyncio.ensure_future(work)
-    hurry = asyncio.ensure_future(context.hurry.wait())
+def cut_short(candidate: Candidate, context: Context) -> Attempt:
+    """A candidate that is cut off with no time to ask it: done where it has said its answer already, else cancelled."""
+    candidate.answer = _said_beyond_thinking(candidate)
+    return candidate.attempt("done" if candidate.answer else "cancelled", time.monotonic() - context.started)
+
+
+def _broken(error: Exception) -> EngineError:
+    return EngineError(f"the engine broke: {type(error).__name__}: {error}", kind="protocol", hint="please report this")
+
+
+async def within(work: Coroutine[Any, Any, T], hurry: asyncio.Event, limit_s: float | None = None) -> T | None:
+    """The result of `work`, or `None` where `hurry` or the limit came first; then the work is cancelled."""
+    task, waiter = asyncio.ensure_future(work), asyncio.ensure_future(hurry.wait())
     try:
-        await asyncio.wait({task, hurry}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({task, waiter}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         return task.result() if task.done() else None
     finally:
-        for pending in (task, hurry):
-            pending.cancel()
-        await asyncio.gather(task, hurry, return_exceptions=True)
+        task.cancel()
+        waiter.cancel()
+        await asyncio.gather(task, waiter, return_exceptions=True)
 
 
 async def _think(candidate: Candidate, context: Context, stream: AsyncGenerator[Chunk, None]) -> Finish:
     def resume() -> Request | None:
         request = context.first_request(candidate.messages, index=candidate.index)
         if not (context.can_force and candidate.written):
-            candidate.text = candidate.reasoning = ""
+            candidate.discard()
             return request
         left = context.think_tokens - candidate.spent.completion_tokens
         sampling = replace(request.sampling, max_tokens=left)
@@ -175,11 +202,12 @@ async def _persist(
         try:
             return await _read(candidate, context, stream)
         except EngineError as error:
-            if not error.retryable or candidate.retries >= context.retries:
+            asked_s = error.retry_after_s or 0.0
+            if not error.retryable or candidate.retries >= context.retries or asked_s > _LONGEST_WAIT_S:
                 raise
             candidate.retries += 1
             context.emit("attempt_retried", candidate.index, str(error.args[0]), retry=candidate.retries)
-            wait_s = error.retry_after_s or _FIRST_WAIT_S * 2 ** (candidate.retries - 1) * (0.5 + random.random())
+            wait_s = asked_s or _FIRST_WAIT_S * 2 ** (candidate.retries - 1) * (0.5 + random.random())
             await asyncio.sleep(wait_s)
         candidate.spent, candidate.now = candidate.usage, Usage()
         request = resume()
@@ -196,10 +224,26 @@ async def _read(candidate: Candidate, context: Context, stream: AsyncGenerator[C
             if chunk.text or chunk.reasoning:
                 _take(candidate, context, chunk)
             if chunk.finish == "error":
-                raise EngineError(chunk.error or "the engine failed", kind="server", retryable=True)
+                raise EngineError(chunk.error or "the engine failed", kind="server", retryable=chunk.retryable)
             if chunk.finish is not None:
                 return chunk.finish
+            if candidate.answer_from is None and _room(candidate, context) <= candidate.now.completion_tokens:
+                return "length"
     raise EngineError("the engine ended without a finish", kind="protocol", retryable=True)
+
+
+def _room(candidate: Candidate, context: Context) -> float:
+    """Tokens that thinking may take so that the reserve for the answer still fits into the engine's context."""
+    size, prompt = context.engine.info.context_tokens, candidate.now.prompt_tokens
+    if size is None or not prompt or not context.can_force:
+        return float("inf")
+    room = size - prompt - context.answer_tokens - _SPARE_TOKENS
+    if room <= 0:
+        raise EngineError(
+            f"the question has {prompt} tokens, which leaves no room for an answer in the engine's context of {size}",
+            kind="context", hint="shorten the question, or raise engine.context_tokens",
+        )  # fmt: skip
+    return room
 
 
 def _take(candidate: Candidate, context: Context, chunk: Chunk) -> None:
@@ -226,9 +270,7 @@ def _note_answer(candidate: Candidate, context: Context, answer: str | None) -> 
 async def _conclude(candidate: Candidate, context: Context, finish: Finish | None) -> AttemptStatus:
     """The status of a candidate that has stopped thinking; `finish` is `None` where it was hurried."""
     whole = finish == "stop"
-    # What was cut without a closing tag may be thinking all of it, whatever it says of answers.
-    beyond_thinking = whole or split_thinking(candidate.written).state == "closed"
-    answer = extract_answer(candidate.text, flexible=True) if whole else candidate.answer if beyond_thinking else None
+    answer = extract_answer(candidate.text, flexible=True) if whole else _said_beyond_thinking(candidate)
     if answer is not None:
         _note_answer(candidate, context, answer)
         return "done"
@@ -238,6 +280,13 @@ async def _conclude(candidate: Candidate, context: Context, finish: Finish | Non
     context.emit("attempt_forced", candidate.index, why)
     status = await _force(candidate, context)
     return "done" if whole and status == "forced" else status
+
+
+def _said_beyond_thinking(candidate: Candidate) -> str | None:
+    """The answer in the whole lines of a text that was cut, if its thinking had ended. Without a closing tag all of it may be
+    thinking, whatever it says of answers."""
+    whole_lines = candidate.written.rpartition("\n")[0]
+    return extract_answer(whole_lines) if split_thinking(whole_lines).state == "closed" else None
 
 
 async def _force(candidate: Candidate, context: Context) -> AttemptStatus:
@@ -266,7 +315,7 @@ async def _force(candidate: Candidate, context: Context) -> AttemptStatus:
         return "truncated"
     # Some servers take what goes on from given text for thinking, whatever stands in it.
     written = candidate.text[candidate.answer_from :].strip() or candidate.reasoning[thought:].strip()
-    said = clean(written.split("\n")[0])
+    said = clean(split_thinking(written).text.strip().split("\n")[0])
     if said is None:
         return "truncated"
     _note_answer(candidate, context, extract_answer(f"Answer: {said}") or said)

@@ -42,8 +42,7 @@ def strip_answers(plan: str) -> tuple[str, bool]:
     >>> strip_answers("Add the two. 3 + 4 = 7. Check the sum.")
     ('Add the two. Check the sum.', True)
     """
-    thinking, text, _ = split_thinking(plan)
-    text = text.strip() or thinking.strip()
+    text = split_thinking(plan).text.strip()
     kept, leaked = [], False
     for line in text.splitlines():
         parts = _SENTENCE_END.split(line)

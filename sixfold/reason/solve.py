@@ -22,7 +22,7 @@ from typing import Any
 from sixfold.config import SolveConfig
 from sixfold.core import Attempt, Choice, Engine, Event, EventKind, Phase, Problem, Request, Sampling, Usage, Verifier
 from sixfold.errors import EngineError, SixfoldError
-from sixfold.reason.attempt import Candidate, Context, Shared, run_attempt
+from sixfold.reason.attempt import Candidate, Context, Shared, cut_short, run_attempt, within
 from sixfold.reason.budget import SAVING_METHOD, estimate_saving, make_account, total
 from sixfold.reason.choose import Order, cannot_change, make_selector
 from sixfold.reason.plan import contains_answer, gate, strip_answers
@@ -30,9 +30,10 @@ from sixfold.reason.prompts import BETTER, JUDGE_SCHEMA, judge_messages, planner
 from sixfold.verify.arithmetic import VERIFIERS
 from sixfold.verify.extract import split_thinking
 
-_JUDGE_TOKENS = 48
 _PLAN_SHARE = 0.3
 """At most this part of a deadline goes into planning."""
+_HURRY_S = 10.0
+"""How long candidates may take to say their answers once everyone has to, where no deadline says less."""
 _TICK_S = 0.05
 
 
@@ -60,7 +61,9 @@ class _Run:
     candidates: list[Candidate] = field(default_factory=list)
     attempts: dict[int, Attempt] = field(default_factory=dict)
     plan_text: str = ""
+    wasted_plan_tokens: int = 0
     saved_tokens: int = 0
+    hurried_s: float | None = None
     first_s: float | None = None
 
     @property
@@ -152,8 +155,9 @@ def _account(run: _Run, chosen: Attempt | None, answer_s: float | None) -> dict[
     leak = contains_answer(run.plan_text, known, run.problem.question) if run.plan_text and known else None
     engines = [run.engines.solver, run.engines.planner, run.engines.judge]
     return make_account(
-        phases, attempts, saved_tokens=run.saved_tokens, plan_leak=leak, ttft_s=run.first_s, answer_s=answer_s,
-        exact=all("exact_usage" in e.info.can for e in engines if e), elapsed_s=run.elapsed_s,
+        phases, attempts, saved_tokens=run.saved_tokens, wasted_plan_tokens=run.wasted_plan_tokens, plan_leak=leak,
+        exact=all("exact_usage" in e.info.can for e in engines if e), ttft_s=run.first_s, answer_s=answer_s,
+        elapsed_s=run.elapsed_s,
     )  # fmt: skip
 
 
@@ -168,7 +172,13 @@ async def _plan(run: _Run, planner: Engine) -> list[str]:
     if not wanted:
         return [""] * n
     if mode == "each":
-        return list(await asyncio.gather(*(_one_plan(run, planner, i) for i in range(n))))
+        tasks = [asyncio.create_task(_one_plan(run, planner, i)) for i in range(n)]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
     return [await _one_plan(run, planner, None)] * n
 
 
@@ -177,36 +187,34 @@ async def _one_plan(run: _Run, planner: Engine, index: int | None) -> str:
     seed = None if config.seed is None else config.seed + (index or 0)
     sampling = Sampling(config.plan_tokens, config.temperature, config.top_p, seed)
     request = Request(planner_messages(run.problem.question), sampling)
-    written, reasoning, usage, failure = "", "", Usage(), ""
+    written, usage, failure = "", Usage(), ""
 
-    async def write() -> None:
-        nonlocal written, reasoning, usage
+    async def write() -> bool:
+        nonlocal written, usage
         async with aclosing(planner.stream(request)) as chunks:
             async for chunk in chunks:
-                written, reasoning, usage = written + chunk.text, reasoning + chunk.reasoning, chunk.usage or usage
+                written, usage = written + chunk.text, chunk.usage or usage
                 if chunk.text:
                     emit("plan_text", index, chunk.text)
                 if chunk.finish == "error":
-                    raise EngineError(chunk.error or "the engine failed", retryable=True)
+                    raise EngineError(chunk.error or "the engine failed")
+        return True
 
-    task, hurry = asyncio.ensure_future(write()), asyncio.ensure_future(run.context.hurry.wait())
+    limit_s = None if config.deadline_s is None else _PLAN_SHARE * config.deadline_s
     try:
-        limit = None if config.deadline_s is None else max(0.0, _PLAN_SHARE * config.deadline_s)
-        await asyncio.wait({task, hurry}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
+        if not await within(write(), run.context.hurry, limit_s):
             failure = "no time left for a plan"
+    except EngineError as error:
+        if error.kind == "context" and run.engines.planner is None:
+            raise
+        failure = str(error.args[0])
     finally:
-        hurry.cancel()
-        task.cancel()
-        done = await asyncio.gather(task, hurry, return_exceptions=True)
         run.plans += usage
-    if isinstance(done[0], EngineError):
-        if done[0].kind == "context" and run.engines.planner is None:
-            raise done[0]
-        failure = str(done[0].args[0])
-    elif isinstance(done[0], Exception):
-        raise done[0]
     plan, cut = ("", False) if failure else strip_answers(written)
+    if not plan and not cut and not failure:
+        failure = f"it wrote no plan within {config.plan_tokens} tokens (plan_tokens)"
+    if not plan:
+        run.wasted_plan_tokens += usage.completion_tokens
     run.plan_text += written
     emit(
         "planned", index, plan, usage=asdict(usage), elapsed_s=time.monotonic() - begun, cut=cut, error=failure,
@@ -244,30 +252,42 @@ async def _attempt(run: _Run, plans: Sequence[str]) -> None:
 
 
 async def _collect(run: _Run, tasks: Mapping[asyncio.Task[Attempt], Candidate]) -> None:
-    pending, config = set(tasks), run.config
-    tick = _TICK_S if config.deadline_s is not None else None
+    pending = set(tasks)
     while pending:
-        done, pending = await asyncio.wait(pending, timeout=tick, return_when=asyncio.FIRST_COMPLETED)
+        done, pending = await asyncio.wait(pending, timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
         for task in sorted(done, key=lambda t: tasks[t].index):
             _ended(run, task.result())
         running = [tasks[t] for t in pending]
-        why = _certain(run, len(running)) if done and pending else None
-        if why is not None:
+        certain = _certain(run, len(running)) if done and pending else None
+        if certain is not None:
             lengths = [a.usage.completion_tokens for a in run.attempts.values() if a.status == "done"]
-            run.saved_tokens = estimate_saving(lengths, [c.usage.completion_tokens for c in running])
-            run.context.emit("stopping", None, why, saved_tokens=run.saved_tokens, method=SAVING_METHOD)
-        elif run.left_s <= _margin_s(config):
-            why = "the deadline has come"
-            run.context.emit("stopping", None, why, saved_tokens=0, method="")
-        elif run.left_s <= _reserve_s(run, len(running)):
-            run.context.hurry.set()
-        if why is not None:
+            budget = run.context.think_tokens + run.config.answer_tokens
+            run.saved_tokens = estimate_saving(lengths, [c.usage.completion_tokens for c in running], budget)
+        stopped = certain or (_out_of_time(run, len(running)) if pending else None)
+        if stopped is not None:
+            run.context.emit(
+                "stopping", None, stopped, saved_tokens=run.saved_tokens, method=SAVING_METHOD if certain else ""
+            )  # fmt: skip
             for task in pending:
                 task.cancel()
             await asyncio.wait(pending)
             for candidate in running:
-                _ended(run, candidate.attempt("cancelled", run.elapsed_s))
+                late = candidate.attempt("cancelled", run.elapsed_s) if certain else cut_short(candidate, run.context)
+                _ended(run, late)
             return
+
+
+def _out_of_time(run: _Run, running: int) -> str | None:
+    """Why everything is cut off now, if it is. Before that, everyone is told to answer when the reserve for it begins."""
+    hurry = run.context.hurry
+    if run.left_s <= _margin_s(run.config):
+        return "the deadline has come"
+    if run.left_s <= _reserve_s(run, running):
+        hurry.set()
+    if hurry.is_set() and run.hurried_s is None:
+        run.hurried_s = run.elapsed_s
+    late = run.hurried_s is not None and run.elapsed_s - run.hurried_s > _HURRY_S
+    return "there was no answer in time" if late else None
 
 
 def _certain(run: _Run, running: int) -> str | None:
@@ -313,37 +333,36 @@ async def _choose(run: _Run, judge: Engine) -> Choice:
     attempts = [run.attempts[i] for i in sorted(run.attempts)]
 
     async def compare(question: str, first: Attempt, second: Attempt) -> Order:
-        order = await _judge_once(run, judge, question, first, second)
-        run.context.emit("judged", first=first.index, second=second.index, order=order)
+        order, failure = await _judge_once(run, judge, question, first, second)
+        run.context.emit("judged", first=first.index, second=second.index, order=order, error=failure)
         return order
 
     selector = make_selector(run.config.select, m=_short_m(run.config), verifier=run.verifier, compare=compare)
     return await selector(run.problem, attempts)
 
 
-async def _judge_once(run: _Run, judge: Engine, question: str, first: Attempt, second: Attempt) -> Order:
-    """One comparison. Whatever goes wrong, or no time left, is `invalid`: the choice then falls back to votes."""
+async def _judge_once(run: _Run, judge: Engine, question: str, first: Attempt, second: Attempt) -> tuple[Order, str]:
+    """One comparison, and what went wrong with it. A failure, nonsense or no time left is `invalid`: then votes decide."""
     schema = JUDGE_SCHEMA if "json_schema" in judge.info.can else None
     messages = judge_messages(question, _shown(first), _shown(second))
-    sampling = Sampling(_JUDGE_TOKENS, 0.0, 1.0, run.config.seed)
+    request = Request(messages, Sampling(run.config.judge_tokens, 0.0, 1.0, run.config.seed), json_schema=schema)
     text, usage = "", Usage()
-    left_s = min(run.left_s - _margin_s(run.config) / 2, 3600.0)
-    if left_s <= 0 or run.context.hurry.is_set():
-        return "invalid"
+
+    async def ask() -> bool:
+        nonlocal text, usage
+        async with aclosing(judge.stream(request)) as chunks:
+            async for chunk in chunks:
+                text, usage = text + chunk.text, chunk.usage or usage
+        return True
+
+    left_s = run.left_s - _margin_s(run.config) / 2
     try:
-        with suppress(TimeoutError):
-            async with (
-                asyncio.timeout(left_s),
-                aclosing(judge.stream(Request(messages, sampling, json_schema=schema))) as chunks,
-            ):
-                async for chunk in chunks:
-                    text, usage = text + chunk.text, chunk.usage or usage
+        asked = left_s > 0 and await within(ask(), run.context.hurry, None if left_s == float("inf") else left_s)
     except EngineError as error:
-        if error.kind in ("auth", "missing"):
-            raise
+        return "invalid", str(error.args[0])
     finally:
         run.judged += usage
-    return read_verdict(text)
+    return (read_verdict(text), "") if asked else ("invalid", "no time left for the judge")
 
 
 def _shown(attempt: Attempt) -> str:

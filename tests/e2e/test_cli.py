@@ -78,6 +78,7 @@ BAD_INPUT = [
     (["solve", "2+2", "--engine", "scripted:nothing.json"], 2, "is not a script"),
     (["solve", "2+2", "--engine", "http://127.0.0.1:9/v1"], 3, "cannot be reached"),
     (["solve", "2+2", "--speculate", "magic"], 2, "unknown speculation 'magic'"),
+    (["solve", "2+2", "--select", "verifier"], 2, "a plain question carries no check"),
     (["solve", "2+2", "--recipe", "nothing.toml"], 2, "the recipe nothing.toml cannot be read"),
     (["solve", "2+2", "--model", "gpt-9"], 5, "there is no model 'gpt-9'"),
     (["solve", "2+2"], 5, "sixfold pull"),
@@ -196,7 +197,7 @@ def test_a_file_is_answered_past_its_bad_lines(tmp_path: Path, script: str) -> N
     for line in (2, 5, 6, 7):
         assert f"line {line}:" in done.stderr
     assert "2 of 2 answered, 1 of 2 right, 4 bad lines" in done.stderr
-    assert done.returncode == 4
+    assert done.returncode == 2
 
 
 def test_a_killed_file_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -222,6 +223,60 @@ def test_a_killed_file_run_goes_on_where_it_was(tmp_path: Path) -> None:
     other = sixfold(*args, "--seed", "5")
     assert other.returncode == 2
     assert "made with other settings" in other.stderr
+
+
+def test_a_file_exits_with_the_gravest_of_its_rows(tmp_path: Path, script: str) -> None:
+    silent, broken = tmp_path / "silent.json", tmp_path / "broken.json"
+    silent.write_text(json.dumps(["<think>hmm"]))
+    broken.write_text(json.dumps([{"text": "x", "fails_after": 0}]))
+    questions, out = tmp_path / "q.jsonl", tmp_path / "out.jsonl"
+    questions.write_text('{"question": "2+2?"}\n')
+    args = ["solve", str(questions), "--n", "1", "--set", "retries=0"]
+    assert sixfold(*args, "--engine", script).returncode == 0
+    assert sixfold(*args, "--engine", f"scripted:{broken}").returncode == 3
+    assert sixfold(*args, "--engine", f"scripted:{silent}", "--out", str(out)).returncode == 4
+    again = sixfold(*args, "--engine", f"scripted:{silent}", "--out", str(out))
+    assert again.returncode == 4, "what went on where it was has no more answers than before"
+    questions.write_text('{"question": "2+2?"}\nbad\n')
+    assert sixfold(*args, "--engine", script).returncode == 2
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path, script: str) -> None:
+    questions = tmp_path / "q.jsonl"
+    questions.write_text('{"question": "2+2?"}\n' * 1 + "".join(f'{{"id": "q{i}", "question": "2+2?"}}\n' for i in range(200)))
+    command = f"{sys.executable} -m sixfold.cli.app solve {questions} -q --engine {script} | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stdout.endswith("4\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_that_a_model_wrote_reaches_the_terminal_as_control_characters(tmp_path: Path) -> None:
+    evil = tmp_path / "evil.json"
+    evil.write_text(json.dumps(["Answer: \x1b]0;pwn\x07\x1b[31m4\u202e"]))
+    done = sixfold("solve", "2+2?", "--engine", f"scripted:{evil}", "--n", "1")
+    assert "\x1b" not in done.stderr
+    assert "\u202e" not in done.stderr
+    command = f"{sys.executable} -m sixfold.cli.app solve 2+2? -q --n 1 --engine scripted:{evil}"
+    screen = subprocess.run(["script", "-qec", command, "/dev/null"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert "4" in screen.stdout
+    assert "\x1b]0" not in screen.stdout
+
+
+def test_an_answer_that_the_terminal_cannot_encode_is_printed_all_the_same(tmp_path: Path) -> None:
+    reply = tmp_path / "s.json"
+    reply.write_text(json.dumps(["答え: 日曜日"]))
+    env = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    done = sixfold("solve", "What day?", "-q", "--n", "1", "--engine", f"scripted:{reply}", env=env)
+    assert (done.returncode, done.stdout) == (0, "\\u65e5\\u66dc\\u65e5\n")
+
+
+def test_a_question_reaches_the_program_as_it_was_given() -> None:
+    question = '-5 + 3 costs $5 and $$2, `no` "quotes" 100 %?'
+    make = Path(__file__).resolve().parents[2] / "Makefile"
+    line = next(part for part in make.read_text().splitlines() if "sixfold solve" in part and "$${Q" in part)
+    makefile = "override export Q := $(value Q)\nall:\n" + line.replace("$(BIN)/sixfold solve $(ARGS) --", "printf %s")
+    done = subprocess.run(["make", "-s", "-f", "-", "all", f"Q={question}"], input=makefile, capture_output=True, text=True)
+    assert done.stdout == question
 
 
 def _interrupt_when(process: subprocess.Popen[str], shown: str, times: int = 1) -> None:

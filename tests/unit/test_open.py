@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dialects import serve
 
-from sixfold.config import EngineConfig
+from sixfold.config import EngineConfig, home_dir
 from sixfold.core import Message, Request, Sampling
+from sixfold.engine.llamacpp import LlamaCppEngine
 from sixfold.engine.open import open_engine, probe_engine
 from sixfold.engine.wrap import Retry
 from sixfold.errors import ConfigError, EngineError, ModelError
@@ -54,6 +57,25 @@ async def test_a_bare_url_is_probed_only_where_something_is_needed(tmp_path: Pat
         assert "json_schema" in engine.info.can
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["preset", "bare URL"])
+async def test_a_llama_server_with_fewer_slots_than_choices_is_asked_one_by_one(tmp_path: Path, named: bool) -> None:
+    props = {"total_slots": 2, "default_generation_settings": {"n_ctx": 2048}}
+    page = (200, "application/json", json.dumps(props))
+    async with serve("llama-server", slots=2, pages={"/props": page}) as peer:
+        engine = await open_engine(EngineConfig(spec=f"llama-server:{peer.url}" if named else peer.url), slots=4, home=tmp_path)
+        for n in (2, 4):
+            chunks = [chunk async for chunk in engine.stream(replace(ASK, n=n))]
+            assert sorted(chunk.index for chunk in chunks if chunk.finish == "stop") == list(range(n))
+        assert [sent.get("n", 1) for sent in peer.seen] == [2, 1, 1, 1, 1]
+        await engine.aclose()
+
+
+@pytest.mark.parametrize("page", [(404, "text/html", "no"), (200, "application/json", "[]"), (200, "text/html", "{")], ids=str)
+async def test_a_llama_server_that_does_not_tell_its_slots_is_believed(tmp_path: Path, page: tuple[int, str, str]) -> None:
+    async with serve("llama-server", pages={"/props": page}) as peer:
+        assert (await opened(f"llama-server:{peer.url}", tmp_path)).inner.slots is None
+
+
 async def test_what_a_preset_does_not_promise_is_probed(tmp_path: Path) -> None:
     async with serve("openai") as peer:
         engine = await opened(f"openai:{peer.url}", tmp_path, "logprobs")
@@ -84,6 +106,12 @@ async def test_a_wrong_address_or_key_is_said_before_any_work(tmp_path: Path, mo
     with pytest.raises(EngineError) as caught:
         await opened(peer.url, tmp_path)
     assert caught.value.kind == "unreachable"
+    async with serve("vllm", key="right") as peer:
+        with pytest.raises(EngineError) as caught:
+            await open_engine(EngineConfig(spec=peer.url), slots=1, home=tmp_path, role="judge")
+        assert "SIXFOLD_JUDGE_KEY" in caught.value.hint, "SIXFOLD_ENGINE_KEY is none of the judge's business"
+        monkeypatch.setenv("SIXFOLD_JUDGE_KEY", "right")
+        await (await open_engine(EngineConfig(spec=peer.url), slots=1, home=tmp_path, role="judge")).aclose()
     async with serve("vllm", pages={"/v1/models": (200, "text/html", "<html>")}) as peer:
         with pytest.raises(EngineError, match="text/html"):
             await opened(peer.url, tmp_path)
@@ -115,6 +143,42 @@ async def test_the_embedded_engine_says_what_it_lacks_before_it_starts(tmp_path:
         await opened("embedded", tmp_path, model="nonsense")
     with pytest.raises(ConfigError, match="unknown speculation"):
         await opened("embedded", tmp_path, speculate="nonsense")
+    with pytest.raises(ConfigError, match=r"257 candidates .* at most 256") as caught:
+        await open_engine(EngineConfig(), slots=257, home=tmp_path)
+    assert caught.value.hint == "lower n or concurrency"
+
+
+async def test_a_relative_home_is_one_to_the_child_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIXFOLD_HOME", "here")
+    models = tmp_path / "here" / "models"
+    models.mkdir(parents=True)
+    (models / "tiny.gguf").write_bytes(b"GGUF")
+    record = {"size_bytes": 4, "gguf_type": "Q8_0", "origin": "", "sha256": "", "licence": ""}
+    (models / "tiny.json").write_text(json.dumps(record))
+    started: list[str] = []
+
+    async def start(self: LlamaCppEngine) -> None:
+        started.append(self.settings.model_path)
+
+    monkeypatch.setattr(LlamaCppEngine, "start", start)
+    for home in (home_dir(), Path("here")):
+        engine = await open_engine(EngineConfig(model="tiny"), slots=1, home=home)
+        await engine.aclose()
+    assert started == [str(models / "tiny.gguf")] * 2
+
+
+def test_a_home_is_absolute_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("SIXFOLD_HOME", "~/models")
+    assert home_dir() == Path("/home/me/models")
+    monkeypatch.delenv("SIXFOLD_HOME")
+    assert home_dir() == Path("/home/me/.sixfold")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", dict[int, Any]().__getitem__)
+    with pytest.raises(ConfigError) as caught:
+        home_dir()
+    assert "SIXFOLD_HOME" in caught.value.hint
 
 
 @pytest.mark.model

@@ -41,7 +41,7 @@ def test_gate(question: str, worth: bool, reason: str) -> None:
         ("答案是5。然后检查。", "然后检查。", True),
         ("الجواب هو ٥. ثم تحقق.", "ثم تحقق.", True),
         ("<think>3 + 4 = 7</think>Add.", "Add.", False),
-        ("<think>Add first. 3 + 4 = 7.", "Add first.", True),
+        ("<think>Add first. 3 + 4 = 7.", "", False),
         ("Set speed = 1.5 km/h. Then divide.", "Then divide.", True),
         ("", "", False),
     ],

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,18 @@ async def test_one_prompt_for_n_choices_is_paid_once() -> None:
     assert [ends[i].cached_tokens for i in range(3) if ends[i]] == [3, 7, 7]
 
 
+async def test_more_choices_than_slots_are_asked_for_one_by_one() -> None:
+    request = replace(ASK, n=3, sampling=Sampling(16, 1.0, seed=5))
+    async with serve("llama-server", slots=4) as peer:
+        together = await ask(peer, request, slots=3)
+        assert len(peer.seen) == 1
+    async with serve("llama-server", slots=2) as peer:
+        assert (await failure(peer, request)).kind == "refused"
+        apart = await ask(peer, request, slots=2)
+        assert [sent.get("n", 1) for sent in peer.seen] == [3, 1, 1, 1]
+    assert [text(apart, i) for i in range(3)] == [text(together, i) for i in range(3)]
+
+
 async def test_a_count_for_all_choices_is_not_taken_for_the_count_of_one() -> None:
     async with serve("openai") as peer:
         engine = engine_for(peer)
@@ -176,6 +188,28 @@ async def test_a_stream_without_a_finish_that_used_all_its_tokens_was_cut_by_len
     async with serve("openai", troubles=["no-finish"]) as peer:
         chunks = await ask(peer, replace(ASK, sampling=Sampling(3, 0.0)))
     assert chunks[-1].finish == "length"
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish", "retryable"),
+    [
+        ("content_filter", "error", False), ("abort", "error", True), ("insufficient_system_resource", "error", True),
+        ("tool_calls", "stop", False), ("max_tokens", "length", False),
+    ],
+)  # fmt: skip
+async def test_an_odd_reason_to_end_says_whether_to_try_again(reason: str, finish: str, retryable: bool) -> None:
+    async with serve("openai") as peer:
+        engine = engine_for(peer)
+
+        async def events(body: Any) -> AsyncGenerator[dict[str, Any], None]:
+            yield {"choices": [{"index": 0, "delta": {"content": "so"}, "finish_reason": reason}]}
+            yield {}
+
+        engine.events = events  # type: ignore[method-assign]
+        end = [chunk async for chunk in engine.stream(ASK)][-1]
+        await engine.aclose()
+    assert (end.finish, end.retryable) == (finish, retryable)
+    assert bool(end.error) == (finish == "error")
 
 
 # Failures
@@ -259,6 +293,7 @@ async def test_a_wrong_key_is_said_and_not_shown(name: str, caplog: pytest.LogCa
         error = await failure(peer, key="sk-very-secret")
         assert (error.kind, error.retryable) == ("auth", False)
         assert "SIXFOLD_ENGINE_KEY" in error.hint
+        assert "SIXFOLD_JUDGE_KEY, or judge.key_file" in (await failure(peer, role="judge")).hint
         assert (await ask(peer, key="sk-right"))[-1].finish == "stop"
     for secret in ("sk-very-secret", "sk-right", "why?"):
         assert secret not in str(error) + caplog.text
@@ -379,6 +414,27 @@ def test_keys_come_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: p
     path = tmp_path / "key"
     path.write_text("filed\n")
     assert read_key(DIALECTS["openai"], path) == "filed"
+
+
+@pytest.mark.parametrize("name", ["openai", "compatible"])
+def test_nobody_gets_the_key_of_another(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for role in ("engine", "planner", "judge"):
+        monkeypatch.setenv(f"SIXFOLD_{role.upper()}_KEY", f"the {role}s".replace(" ", "-"))
+    dialect = DIALECTS[name]
+    assert read_key(dialect, None) == "the-engines"
+    assert read_key(dialect, None, "planner") == "the-planners"
+    assert read_key(dialect, None, "judge") == "the-judges"
+    monkeypatch.delenv("SIXFOLD_JUDGE_KEY")
+    assert read_key(dialect, None, "judge") is None
+
+
+def test_advice_about_keys_names_the_role(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_key(DIALECTS["vllm"], tmp_path / "none", "planner")
+    assert "planner.key_file" in caught.value.hint
+    with pytest.raises(ConfigError) as caught:
+        parse_spec("http://me:hush@a/v1", "judge")
+    assert "SIXFOLD_JUDGE_KEY or judge.key_file" in caught.value.hint
 
 
 @pytest.mark.parametrize("held", [b"", b"two hush", b"hush\x07", "hüsh".encode(), b"\xff\xfe"])

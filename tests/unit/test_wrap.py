@@ -76,16 +76,18 @@ async def test_retry_waits_as_long_as_the_server_asks(waits: list[float]) -> Non
 
 async def test_retry_does_not_wait_for_a_server_that_asks_too_much(waits: list[float]) -> None:
     engine = Failing(passing(61.0))
-    with pytest.raises(EngineError):
+    with pytest.raises(EngineError) as caught:
         await gather(Retry(engine).stream(ask()))
     assert (engine.asked, waits) == (1, [])
+    assert not caught.value.retryable, "the caller would ask again at once"
 
 
 async def test_retry_gives_up_after_its_tries(waits: list[float]) -> None:
     engine = Failing(*(passing() for _ in range(9)))
-    with pytest.raises(EngineError):
+    with pytest.raises(EngineError) as caught:
         await gather(Retry(engine, tries=3).stream(ask()))
     assert engine.asked == 3
+    assert not caught.value.retryable, "the caller would begin three more tries"
 
 
 async def test_what_will_not_pass_is_not_retried(waits: list[float]) -> None:
@@ -97,9 +99,10 @@ async def test_what_will_not_pass_is_not_retried(waits: list[float]) -> None:
 
 async def test_a_request_that_gave_text_is_not_repeated(waits: list[float]) -> None:
     engine = Failing(passing(), after=1)
-    with pytest.raises(EngineError):
+    with pytest.raises(EngineError) as caught:
         await gather(Retry(engine).stream(ask()))
     assert engine.asked == 1
+    assert caught.value.retryable, "the caller may go on from the text"
 
 
 async def test_each_choice_is_retried_by_itself(waits: list[float]) -> None:
@@ -125,7 +128,7 @@ async def test_a_choice_that_fails_alone_ends_with_its_error_and_its_usage() -> 
     engine = ScriptedEngine([Reply("one two three", fails_after=2, error="died"), "fine"])
     chunks = await gather(engine.stream(ask(n=2)))
     (failed,) = [chunk for chunk in chunks if chunk.finish == "error"]
-    assert (failed.index, failed.error) == (0, "died")
+    assert (failed.index, failed.error, failed.retryable) == (0, "died", True)
     assert failed.usage
     assert failed.usage.completion_tokens == 2
     assert [chunk.index for chunk in chunks if chunk.finish == "stop"] == [1]
@@ -155,6 +158,29 @@ async def test_an_error_for_all_alike_stops_the_others() -> None:
     assert engine.running == 0
 
 
+@pytest.mark.parametrize("kind", ["protocol", "server", "rate", "died", "unreachable"])
+async def test_what_fails_one_choice_for_good_does_not_stop_the_others(kind: str) -> None:
+    def script(request: Request, served: int) -> Reply:
+        if request.sampling.seed == 11:
+            raise EngineError("garbage", kind=kind)
+        return Reply("word " * 3, token_s=0.001)
+
+    ends = {c.index: c for c in await gather(ScriptedEngine(script).stream(ask(n=3, seed=10))) if c.finish}
+    assert [ends[i].finish for i in range(3)] == ["stop", "error", "stop"]
+    assert (ends[1].error, ends[1].retryable) == ("garbage", False)
+
+
+@pytest.mark.parametrize("kind", ["auth", "context", "missing", "refused"])
+async def test_what_every_choice_meets_is_raised_once_for_all(kind: str) -> None:
+    def script(request: Request, served: int) -> Reply:
+        if served == 1:
+            raise EngineError("not for you", kind=kind)
+        return Reply("word " * 100, token_s=0.001)
+
+    with pytest.raises(EngineError, match="not for you"):
+        await gather(ScriptedEngine(script).stream(ask(n=3)))
+
+
 async def test_a_bug_in_an_engine_is_not_swallowed() -> None:
     def script(request: Request, served: int) -> str:
         raise ZeroDivisionError
@@ -182,7 +208,9 @@ async def test_a_slow_reader_holds_the_engine_back() -> None:
 
 async def test_a_script_may_end_in_an_error() -> None:
     chunks = await gather(ScriptedEngine([Reply("so far", finish="error", error="filtered")]).stream(ask()))
-    assert (chunks[-1].finish, chunks[-1].error) == ("error", "filtered")
+    assert (chunks[-1].finish, chunks[-1].error, chunks[-1].retryable) == ("error", "filtered", False)
+    chunks = await gather(ScriptedEngine([Reply("so far", finish="error", retryable=True)]).stream(ask()))
+    assert chunks[-1].retryable
 
 
 async def test_replies_are_said_in_turn_and_the_last_one_stays() -> None:
