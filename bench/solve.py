@@ -43,7 +43,7 @@ async def embedded(slots: int, **settings: Any) -> AsyncIterator[LlamaCppEngine]
 
 
 async def run(engine: LlamaCppEngine, problem: Problem, **settings: Any) -> dict[str, Any]:
-    config = load_config(SolveConfig, flags={"plan": "off", "logprobs": False} | settings).resolved()
+    config = load_config(SolveConfig, flags={"plan": "off", "logprobs": False, "temperature": 0.5} | settings).resolved()
     events = [e async for e in solve(problem, config, Engines(engine)) if e.kind not in ("attempt_text", "plan_text")]
     return summarise(events, problem)
 
@@ -103,15 +103,14 @@ async def prefix(rounds: int) -> dict[str, Any]:
 
 
 def easy_questions(count: int, seed: int) -> Iterator[Problem]:
-    """One-step problems that a model of this size gets right about half of the time."""
+    """One-step problems that one attempt of the embedded model gets right about half of the time (temperature 0.5)."""
     rng = random.Random(seed)
     for i in range(count):
-        a, b = rng.randint(2, 9), rng.randint(2, 6)
+        a, b = rng.randint(2, 5), rng.randint(2, 3)
         question, answer = rng.choice([
             (f"A pencil costs {a} dollars. How much do {b} pencils cost, in dollars?", a * b),
             (f"There are {b} boxes with {a} apples in each box. How many apples are there in all?", a * b),
             (f"What is {a} + {b}?", a + b),
-            (f"Ann has {a} books and buys {b} more. How many books does she have now?", a + b),
         ])  # fmt: skip
         yield Problem(f"e{i}", question, str(answer))
 
@@ -185,10 +184,10 @@ async def speculate(rounds: int) -> dict[str, Any]:
 
 
 PARTS = {
-    "overhead": (overhead, 12),
+    "overhead": (overhead, 10),
     "prefix": (prefix, 5),
-    "early": (early, 60),
-    "plan": (plan, 40),
+    "early": (early, 40),
+    "plan": (plan, 24),
     "speculate": (speculate, 3),
 }
 

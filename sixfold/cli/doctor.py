@@ -22,6 +22,7 @@ from sixfold.cli.screen import print_rows
 from sixfold.config import EngineConfig, home_dir
 from sixfold.core import Message, Request, Sampling
 from sixfold.engine import models
+from sixfold.engine.llamacpp import cores
 from sixfold.engine.open import open_engine
 from sixfold.errors import SixfoldError
 
@@ -54,9 +55,10 @@ def _python() -> Check:
 
 
 def _machine() -> Check:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return Check("machine", memory_gib >= 1.0, f"{platform.machine()}, {cores} cores, {memory_gib:.0f} GiB", "1 GiB of memory")
+    return Check(
+        "machine", memory_gib >= 1.0, f"{platform.machine()}, {cores()} cores, {memory_gib:.0f} GiB", "1 GiB of memory"
+    )
 
 
 def _home() -> Check:

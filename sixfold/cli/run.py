@@ -25,6 +25,7 @@ from sixfold.cli.screen import for_stdout, print_rows, safe, say, stderr_console
 from sixfold.cli.view import LiveView, PlainView, View, one_line, results_table
 from sixfold.config import EngineConfig, SolveConfig, home_dir
 from sixfold.core import Event, Problem
+from sixfold.engine.dialects import EngineRole
 from sixfold.engine.open import open_engine, probe_engine
 from sixfold.errors import ConfigError, SixfoldError
 from sixfold.reason.solve import Engines, solve
@@ -94,23 +95,20 @@ async def _guarded(work: Callable[[asyncio.Event], Any]) -> int:
 @asynccontextmanager
 async def open_engines(config: SolveConfig, console: Console | None) -> AsyncIterator[Engines]:
     """The engines of a run, closed at the end. Planner and judge with the solver's own settings share it."""
-    opened: dict[str, Any] = {}
     slots = (config.n or 1) * config.concurrency
     async with AsyncExitStack() as stack:
 
-        async def engine(wanted: EngineConfig | None, needs: Sequence[str]) -> Any:
-            if wanted is None:
+        async def engine(wanted: EngineConfig | None, role: EngineRole, needs: Sequence[str] = ()) -> Any:
+            if wanted is None or (wanted == config.engine and role != "engine"):
                 return None
-            key = wanted.model_dump_json()
-            if key not in opened:
-                with _loading(wanted, console):
-                    opened[key] = await open_engine(wanted, slots=slots, home=home_dir(), needs=needs)
-                stack.push_async_callback(opened[key].aclose)
-            return opened[key]
+            with _loading(wanted, console):
+                opened = await open_engine(wanted, slots=slots, home=home_dir(), needs=needs, role=role)
+            stack.push_async_callback(opened.aclose)
+            return opened
 
         needs = ["logprobs"] if config.logprobs or config.select == "confidence" else []
-        solver = await engine(config.engine, needs)
-        yield Engines(solver, await engine(config.planner, ()), await engine(config.judge, ()))
+        solver = await engine(config.engine, "engine", needs)
+        yield Engines(solver, await engine(config.planner, "planner"), await engine(config.judge, "judge"))
 
 
 @contextmanager

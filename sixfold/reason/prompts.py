@@ -38,8 +38,9 @@ CLOSE_UNTAGGED = "\nAnswer:"
 
 
 def solver_messages(question: str, plan: str = "") -> tuple[Message, ...]:
-    """What a candidate is asked. The question comes first, so that candidates with different plans share its prefix."""
-    ideas = f"\n\nA plan that may help:\n{plan}" if plan else ""
+    """What a candidate is asked. The question comes first, so that candidates with different plans share its prefix, and again
+    after a plan: a small model answers what it read last (measured, see `docs/log.md`)."""
+    ideas = f"\n\nA plan that may help:\n{plan}\n\nNow solve the problem: {question}" if plan else ""
     return Message("system", SOLVER_SYSTEM), Message("user", question + ideas)
 
 

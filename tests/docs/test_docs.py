@@ -91,14 +91,3 @@ def test_the_ci_runs_the_test_command_of_the_readme() -> None:
     run = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "make test" in commands()
     assert "make test" in [shlex.join(shlex.split(line)) for line in run.splitlines() if line.startswith("make")]
-
-
-def test_no_address_of_a_machine_or_path_of_one_is_in_the_repository() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    for name in listed:
-        path = ROOT / name
-        if path.suffix not in (".safetensors", ".png") and path.is_file():
-            text = path.read_text(encoding="utf-8", errors="replace")
-            assert (
-                not re.search(r"/(?:root|home)/\w+/|--(?:index-url|find-links) \S*/", text) or name == "tests/docs/test_docs.py"
-            ), name
