@@ -13,7 +13,7 @@ help: ## print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 solve: .venv/.core pull ## answer the first questions, or yours: make solve Q="What is 17 * 3?"
-	@$(BIN)/sixfold solve $(ARGS) -- "$${Q:-examples/first-questions.jsonl}"
+	@$(BIN)/sixfold solve --n 8 $(ARGS) -- "$${Q:-examples/first-questions.jsonl}"
 
 test: .venv/.dev pull ## install what the tests need and run them
 	@echo "running the tests" && $(BIN)/pytest $(ARGS)
