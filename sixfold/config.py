@@ -89,7 +89,7 @@ class SolveConfig(Config):
     """An answer by then, or a clear error; empty: no deadline."""
     seed: Annotated[int | None, Field(ge=0, lt=2**31)] = None
     """Candidate i draws with seed + i; empty: a different answer each time."""
-    temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.5
     """0 is greedy: then all candidates are alike."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
     """Nucleus sampling."""
