@@ -45,6 +45,8 @@ class Output:
 def solve_command(question: str, config: SolveConfig, output: Output) -> int:
     """Answer a question, standard input or a file; returns the exit code."""
     if question.endswith(".jsonl"):
+        if output.out is not None and output.out.absolute() == Path(question).absolute():
+            raise ConfigError("--out is the file of questions itself", hint="give another --out")
         return asyncio.run(_guarded(lambda stop: _solve_file(Path(question), config, output, stop)))
     if output.out is not None:
         raise ConfigError("--out is for a .jsonl file of questions", hint="use --json and redirect standard output")

@@ -180,6 +180,14 @@ def test_a_disk_that_takes_no_more_is_said_so(tmp_path: Path, script: str, optio
     assert "Traceback" not in done.stderr
 
 
+def test_results_never_go_into_the_questions(tmp_path: Path, script: str) -> None:
+    questions = tmp_path / "q.jsonl"
+    questions.write_text('{"question": "2+2?"}\n')
+    done = sixfold("solve", str(questions), "--engine", script, "--out", str(questions))
+    assert (done.returncode, questions.read_text()) == (2, '{"question": "2+2?"}\n')
+    assert "give another --out" in done.stderr
+
+
 def test_results_go_into_a_regular_file_only(tmp_path: Path, script: str) -> None:
     questions = tmp_path / "q.jsonl"
     questions.write_text('{"question": "2+2?"}\n')
