@@ -8,6 +8,7 @@ apart. It stores what was asked and written: treat it like the questions themsel
 from __future__ import annotations
 
 import difflib
+import fcntl
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -30,20 +31,32 @@ def append_line(file: BinaryIO, record: Any) -> None:
         line = line[file.write(line) :]
 
 
+def open_lines(path: Path, flag: str) -> BinaryIO:
+    """A file of JSON lines to append to, held by one run at a time. Raises `ConfigError`."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path} is not a file", hint=f"give another {flag}")
+        file = path.open("a+b", buffering=0)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", hint=f"give another {flag}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise ConfigError(f"another run is writing {path}", hint=f"wait for it, or give another {flag}") from error
+    return file
+
+
 class TraceWriter:
     """Appends events to a trace; starts it with a header where it is new, and takes away the half of a last line that a
     killed run left. Close it. Raises `ConfigError` where the file is something else."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            if path.exists() and path.stat().st_size:
-                _cut_half_line(path)
-            new = not path.exists() or path.stat().st_size == 0
-            self._file = path.open("ab", buffering=0)
-        except OSError as error:
-            raise ConfigError(f"the trace {path} cannot be written: {error.strerror}", hint="give another --trace") from error
-        self.path = path
-        if new:
+        if path.is_file() and path.stat().st_size:
+            for _ in read_trace(path):
+                break
+        self.path, self._file = path, open_lines(path, "--trace")
+        if not _cut_half_line(self._file):
             self._line({"sixfold_trace": FORMAT, "version": __version__})
 
     def write(self, event: Event, solve: str = "") -> None:
@@ -60,16 +73,16 @@ class TraceWriter:
         self._file.close()
 
 
-def _cut_half_line(path: Path) -> None:
-    for _ in read_trace(path):
-        break
-    with path.open("rb+") as file:
-        size = file.seek(0, 2)
-        tail = b""
-        while b"\n" not in tail and len(tail) < size:
-            file.seek(size - min(size, len(tail) + 65_536))
-            tail = file.read()
-        file.truncate(size - len(tail) + tail.rfind(b"\n") + 1)
+def _cut_half_line(file: BinaryIO) -> int:
+    """Take away what stands after the last newline; returns the bytes left."""
+    size, tail = file.seek(0, 2), b""
+    while b"\n" not in tail and len(tail) < size:
+        file.seek(size - min(size, len(tail) + 65_536))
+        tail = file.read()
+    left = size - len(tail) + tail.rfind(b"\n") + 1
+    if left < size:
+        file.truncate(left)
+    return left
 
 
 def read_trace(path: Path) -> Iterator[tuple[str, Event]]:
@@ -201,31 +214,33 @@ def check_question(question: str) -> str:
     return question
 
 
-def finished(path: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
-    """Results by id of what a results file has done with: answered, or tried without an answer. What an engine's failure
-    left open is not among them. Raises `ConfigError` where the file was made with other settings."""
-    done: dict[str, dict[str, Any]] = {}
-    if not path.exists():
-        return done
-    if not path.is_file():
-        raise ConfigError(f"{path} is not a file", hint="give another --out")
+def open_results(path: Path, fingerprint: str) -> tuple[BinaryIO, dict[str, dict[str, Any]]]:
+    """A results file to append to with `append_line`, and by id the results that it is done with: answered, or tried without an
+    answer. What an engine's failure left open is not among them. Raises `ConfigError` where the file is something else, was
+    made with other settings, or is being written by another run."""
+    file, done = open_lines(path, "--out"), {}
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="give another --out") from error
-    for line in lines:
-        try:
-            record = json.loads(line)
-            made, name = record["fingerprint"], str(record["id"])
-        except (ValueError, KeyError, TypeError):
-            continue
-        if made != fingerprint:
-            raise ConfigError(
-                f"{path} was made with other settings or another model", hint="give another --out, or move that file away"
-            )
-        if record.get("answer") is not None or record.get("code") == NoAnswerError.exit_code:
-            done[name] = record
-    return done
+        file.seek(0)
+        *lines, _half = file.read().split(b"\n")
+        for number, line in enumerate(lines, 1):
+            try:
+                record = json.loads(line)
+                made, name = record["fingerprint"], str(record["id"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise ConfigError(f"{path}, line {number} is not a result", hint="give another --out") from error
+            if made != fingerprint:
+                raise ConfigError(
+                    f"{path} was made with other settings or another model", hint="give another --out, or move that file away"
+                )
+            if record.get("answer") is not None or record.get("code") == NoAnswerError.exit_code:
+                done[name] = record
+        if not lines and _half and not _half.startswith(b'{"id"'):
+            raise ConfigError(f"{path}, line 1 is not a result", hint="give another --out")
+        _cut_half_line(file)
+    except BaseException:
+        file.close()
+        raise
+    return file, done
 
 
 def counts(results: Sequence[dict[str, Any]]) -> dict[str, int]:

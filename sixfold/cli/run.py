@@ -13,11 +13,11 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rich.console import Console
 
@@ -29,7 +29,7 @@ from sixfold.engine.dialects import EngineRole
 from sixfold.engine.open import open_engine, probe_engine
 from sixfold.errors import ConfigError, SixfoldError
 from sixfold.reason.solve import Engines, solve
-from sixfold.trace import TraceWriter, append_line, check_question, counts, finished, load_problems, read_trace, summarise
+from sixfold.trace import TraceWriter, append_line, check_question, counts, load_problems, open_results, read_trace, summarise
 
 _TABLE_ROWS = 40
 
@@ -45,12 +45,15 @@ class Output:
 def solve_command(question: str, config: SolveConfig, output: Output) -> int:
     """Answer a question, standard input or a file; returns the exit code."""
     if question.endswith(".jsonl"):
-        if output.out is not None and output.out.absolute() == Path(question).absolute():
-            raise ConfigError("--out is the file of questions itself", hint="give another --out")
+        places = [path.resolve() for path in (Path(question), output.out, output.trace) if path is not None]
+        if len(set(places)) < len(places):
+            raise ConfigError("the questions, --out and --trace must be different files", hint="give another --out or --trace")
         return asyncio.run(_guarded(lambda stop: _solve_file(Path(question), config, output, stop)))
     if output.out is not None:
         raise ConfigError("--out is for a .jsonl file of questions", hint="use --json and redirect standard output")
     if question == "-":
+        if sys.stdin is None:
+            raise ConfigError("standard input is closed", hint="give the question as an argument")
         try:
             question = sys.stdin.buffer.read().decode("utf-8")
         except UnicodeDecodeError as error:
@@ -162,10 +165,9 @@ async def _solve_one(problem: Problem, config: SolveConfig, output: Output, stop
 
 def _print_result(result: dict[str, Any], output: Output) -> None:
     if output.as_json:
-        print(json.dumps(result, ensure_ascii=False))
+        _print(json.dumps(result, ensure_ascii=False))
     elif result["answer"] is not None:
-        print(for_stdout(result["answer"]))
-    sys.stdout.flush()
+        _print(result["answer"])
 
 
 def _code(result: dict[str, Any], quiet: bool) -> int:
@@ -185,20 +187,26 @@ async def _solve_file(path: Path, config: SolveConfig, output: Output, stop: asy
     if not problems:
         raise ConfigError(f"{path} has no question that can be asked", hint='lines such as {"question": "What is 2 + 2?"}')
     results: list[dict[str, Any]] = []
-    writer = TraceWriter(output.trace) if output.trace else None
-    try:
+    with ExitStack() as files:
+        writer = files.enter_context(closing(TraceWriter(output.trace))) if output.trace else None
         async with open_engines(config, console) as engines:
-            fingerprint = _fingerprint(config, engines)
-            done = finished(output.out, fingerprint) if output.out else {}
+            fingerprint, out = _fingerprint(config, engines), None
+            done: dict[str, dict[str, Any]] = {}
+            if output.out:
+                out, done = open_results(output.out, fingerprint)
+                files.enter_context(out)
             before = [done[p.id] for _, p in problems if p.id in done and done[p.id].get("question") == p.question]
             known = {record["id"] for record in before}
             remaining = [(line, p) for line, p in problems if p.id not in known]
             if before:
                 say(console, f"{len(before)} of {len(problems)} questions are in {output.out} already")
-            await _work_off(remaining, config, output, stop, engines, writer, results, fingerprint, console)
-    finally:
-        if writer:
-            writer.close()
+
+            def keep(result: dict[str, Any]) -> None:
+                result["fingerprint"] = fingerprint
+                results.append(result)
+                _keep(result, output, out)
+
+            await _work_off(remaining, config, stop, engines, writer, keep, console)
     everything = [*before, *results]
     if console:
         if 0 < len(everything) <= _TABLE_ROWS:
@@ -226,8 +234,8 @@ def _sums(results: Sequence[dict[str, Any]], asked: int, bad: int) -> str:
 
 
 async def _work_off(
-    remaining: Sequence[tuple[int, Problem]], config: SolveConfig, output: Output, stop: asyncio.Event, engines: Engines,
-    writer: TraceWriter | None, results: list[dict[str, Any]], fingerprint: str, console: Console | None,
+    remaining: Sequence[tuple[int, Problem]], config: SolveConfig, stop: asyncio.Event, engines: Engines,
+    writer: TraceWriter | None, keep: Callable[[dict[str, Any]], None], console: Console | None,
 ) -> None:  # fmt: skip
     """`config.concurrency` workers take questions in order until none is left or Ctrl-C came."""
     alone = config.concurrency == 1
@@ -243,9 +251,7 @@ async def _work_off(
                 if writer:
                     readers.append(partial(writer.write, solve=problem.id))
                 result = await _events(problem, config, engines, stop, readers)
-            result |= {"line": line, "fingerprint": fingerprint}
-            results.append(result)
-            _append(result, output)
+            keep(result | {"line": line})
             if not alone:
                 say(console, f"line {line}, {problem.id}: {result['answer'] or 'no answer: ' + str(result['error'])}")
 
@@ -257,21 +263,27 @@ async def _work_off(
         raise errors.exceptions[0] from None
 
 
-def _append(result: dict[str, Any], output: Output) -> None:
-    if output.out is not None:
+def _keep(result: dict[str, Any], output: Output, out: BinaryIO | None) -> None:
+    """Append a result to its file, or print it."""
+    if out is not None:
         try:
-            with output.out.open("a+b", buffering=0) as file:
-                # A line that a killed run left half is ended first, so that this one is whole.
-                if file.tell() and (file.seek(-1, 2), file.read(1))[1] != b"\n":
-                    file.write(b"\n")
-                append_line(file, result)
+            append_line(out, result)
         except OSError as error:
             raise ConfigError(f"{output.out} cannot be written: {error.strerror}", hint="give another --out") from error
     if output.as_json:
-        print(json.dumps(result, ensure_ascii=False), flush=True)
-    elif output.out is None:
-        answer = " ".join((result["answer"] or "").split())
-        print(for_stdout(f"{result['id']}\t{answer}"), flush=True)
+        _print(json.dumps(result, ensure_ascii=False))
+    elif out is None:
+        _print(f"{result['id']}\t{' '.join((result['answer'] or '').split())}")
+
+
+def _print(line: str) -> None:
+    """One line on standard output. Whoever reads may have left, which is not an error of ours; a full disk is said so."""
+    try:
+        print(for_stdout(line), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"standard output cannot be written: {error.strerror}", hint="free some disk") from error
 
 
 def _fingerprint(config: SolveConfig, engines: Engines) -> str:

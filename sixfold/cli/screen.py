@@ -52,9 +52,9 @@ def stderr_console() -> Console:
 
 
 def say(console: Console | None, line: str) -> None:
-    """One line as it is, however long; nothing where there is no console."""
+    """One line, wrapped at words on a screen and whole elsewhere; nothing where there is no console."""
     if console is not None:
-        console.print(Text(safe(line)), soft_wrap=True)
+        console.print(Text(safe(line)), soft_wrap=not console.is_terminal)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from sixfold.cli.screen import safe
+from sixfold.cli.screen import safe, say
 from sixfold.core import Event
 
 View = Callable[[Event], None]
@@ -82,7 +82,7 @@ class LiveView:
         self._plain(event)
 
     def _render(self) -> RenderableType:
-        return render(self.state, self.console.width)
+        return render(self.state, self.console.width, self.console.height)
 
 
 def update(state: _State, event: Event) -> None:
@@ -121,29 +121,30 @@ def update(state: _State, event: Event) -> None:
             pass
 
 
-def render(state: _State, width: int) -> RenderableType:
-    """The screen: question, plan, candidates side by side, and one line of state."""
-    parts: list[RenderableType] = [Text(one_line(state.question, width - 2), style="bold")]
-    if state.plan or state.planning:
-        parts.append(Panel(Text(safe(state.plan)[-600:] or "…"), title="plan", title_align="left", border_style="blue"))
+def render(state: _State, width: int, height: int = 36) -> RenderableType:
+    """The screen: the plan (in full until thinking begins), candidates side by side, and always one line of state."""
+    parts: list[RenderableType] = []
     if state.candidates:
         across = max(1, min(len(state.candidates), width // _NARROWEST))
-        wide = width // across - 1
-        panels = [_panel(i, c, wide) for i, c in sorted(state.candidates.items())]
+        wide, rows = width // across - 1, -(-len(state.candidates) // across)
+        lines = max(1, min(_LINES_SHOWN, (height - 4) // rows - 2))
+        panels = [_panel(i, c, wide, lines) for i, c in sorted(state.candidates.items())]
         parts.append(Columns(panels, padding=(0, 1, 0, 0)) if across > 1 else Group(*panels))
+    elif state.plan or state.planning:
+        parts.append(Panel(Text(safe(state.plan)[-600:] or "…"), title="plan", title_align="left", border_style="blue"))
     rate = f"{state.pieces / state.at_s:.0f} tokens/s" if state.at_s > 0.5 and state.pieces else ""
     parts.append(Text(one_line("  ".join(filter(None, (f"{state.at_s:.1f} s", rate, state.note))), width), style="dim"))
     return Group(*parts)
 
 
-def _panel(index: int, candidate: _Candidate, width: int) -> Panel:
-    lines = Text(safe(candidate.text[-80 * _LINES_SHOWN :])).wrap(Console(width=max(8, width - 4)), max(8, width - 4))
-    shown = Text("\n").join(lines[-_LINES_SHOWN:])
+def _panel(index: int, candidate: _Candidate, width: int, lines_shown: int) -> Panel:
+    lines = Text(safe(candidate.text[-80 * lines_shown :])).wrap(Console(width=max(8, width - 4)), max(8, width - 4))
+    shown = Text("\n").join(lines[-lines_shown:])
     style = _STYLES.get(candidate.status, "white")
     title = f"{index} {candidate.status} {candidate.tokens}"
     subtitle = one_line(f"= {candidate.answer}", width - 6) if candidate.answer else one_line(candidate.note, width - 6)
     return Panel(
-        shown, title=Text(title), subtitle=Text(subtitle) if subtitle else None, width=width, height=_LINES_SHOWN + 2,
+        shown, title=Text(title), subtitle=Text(subtitle) if subtitle else None, width=width, height=lines_shown + 2,
         border_style=style, title_align="left", subtitle_align="left",
     )  # fmt: skip
 
@@ -157,7 +158,7 @@ class PlainView:
 
     def __call__(self, event: Event) -> None:
         if line := describe(event, brief=self.brief):
-            self.console.print(Text(safe(line)), soft_wrap=True)
+            say(self.console, line)
 
 
 def describe(event: Event, *, brief: bool = False) -> str:

@@ -227,7 +227,7 @@ class LlamaCppEngine:
             _kill(child.process)
             await child.process.wait()
             raise EngineError(
-                f"the embedded engine died in the middle of a request: {_tail(list(child.log))}",
+                f"the embedded engine died in the middle of a request: {_last_words(child)}",
                 kind="died", retryable=True, hint="it is restarted by itself; try again",
             ) from error  # fmt: skip
 
@@ -293,6 +293,11 @@ async def _drain(stream: asyncio.StreamReader, log: collections.deque[str]) -> N
         if not line:
             return
         log.append(line.decode("utf-8", "replace").rstrip())
+
+
+def _last_words(child: _Child) -> str:
+    code = child.process.returncode
+    return f"signal {-code}" if code is not None and code < 0 and not child.log else _tail(list(child.log))
 
 
 def _tail(log: list[str]) -> str:

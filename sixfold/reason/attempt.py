@@ -27,7 +27,7 @@ Emit = Callable[..., None]
 _REASONING: Mapping[str, Any] = {"channel": "reasoning"}
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 60.0
 _SPARE_TOKENS = 16
-"""Room in the context for the words that close thinking."""
+"""Room in the context for the words that close thinking, and how far an engine may overrun a budget."""
 
 T = TypeVar("T")
 
@@ -227,9 +227,18 @@ async def _read(candidate: Candidate, context: Context, stream: AsyncGenerator[C
                 raise EngineError(chunk.error or "the engine failed", kind="server", retryable=chunk.retryable)
             if chunk.finish is not None:
                 return chunk.finish
-            if candidate.answer_from is None and _room(candidate, context) <= candidate.now.completion_tokens:
+            if _spent(candidate, context):
                 return "length"
     raise EngineError("the engine ended without a finish", kind="protocol", retryable=True)
+
+
+def _spent(candidate: Candidate, context: Context) -> bool:
+    """Whether the budget is spent although the engine goes on: some ignore it, and the context must hold the answer too."""
+    written = candidate.usage.completion_tokens - candidate.discarded
+    if candidate.answer_from is not None:
+        return candidate.now.completion_tokens > context.answer_tokens + _SPARE_TOKENS
+    budget = context.think_tokens + (0 if context.can_force else context.answer_tokens)
+    return written > budget + _SPARE_TOKENS or candidate.now.completion_tokens >= _room(candidate, context)
 
 
 def _room(candidate: Candidate, context: Context) -> float:
@@ -240,8 +249,9 @@ def _room(candidate: Candidate, context: Context) -> float:
     room = size - prompt - context.answer_tokens - _SPARE_TOKENS
     if room <= 0:
         raise EngineError(
-            f"the question has {prompt} tokens, which leaves no room for an answer in the engine's context of {size}",
-            kind="context", hint="shorten the question, or raise engine.context_tokens",
+            f"the question has {prompt} tokens, which leaves no room for an answer in the engine's context of {size} "
+            f"(answer_tokens is {context.answer_tokens})",
+            kind="context", hint="shorten the question, lower answer_tokens, or raise engine.context_tokens",
         )  # fmt: skip
     return room
 

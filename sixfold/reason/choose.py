@@ -75,6 +75,8 @@ async def majority(problem: Problem, attempts: Sequence[Attempt]) -> Choice:
     chosen = best_of([best_of(group) for group in top])
     count, of = len(next(g for g in top if chosen in g)), sum(map(len, groups.values()))
     why = f"{count} of {of} agree" if len(top) == 1 else f"{len(top)} answers tie at {count} of {of}"
+    if cut := sum(a.answer is not None for a in attempts if a.status == "forced") * any(a.status == "done" for a in attempts):
+        why += f" (not counted: {cut} whose thinking was cut)"
     return Choice(chosen.index, "majority", why, _votes(groups, lambda _: 1.0), {"tied": len(top)})
 
 
@@ -202,7 +204,7 @@ def make_auto(verifier: Verifier | None, compare: Compare | None, m: int) -> Sel
                 return choice
             reasons.append("no attempt passed the check" if choice.selector == "verifier" else "nothing could be checked")
         candidates = usable(attempts)
-        choice = await majority(problem, candidates)
+        choice = await majority(problem, attempts)
         if choice.details["tied"] > 1:
             reasons.append(choice.reason)
             choice = await _break_tie(problem, candidates)

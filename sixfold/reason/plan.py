@@ -13,6 +13,7 @@ from sixfold.verify.answers import answer_key, same_answer
 from sixfold.verify.extract import extract_answer, split_thinking
 
 _NUMBER = re.compile(r"(?:(?<![\d)])-)?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?")
+_ENUMERATOR = re.compile(r"(?:^|(?<=[\s*]))(?:step\s+)?\d{1,2}[.):](?=\s)", re.IGNORECASE | re.MULTILINE)
 _CLAIM = re.compile(r"(?i)\banswer\s?(?:is\b|:|=)|\\boxed|####|(?:答え|答案|回答|الجواب|الإجابة)\s?(?:は|是|为|هو|هي|[:：=])")
 _RESULT = re.compile(r"[=≈]\s?(?:\*\*)?[-−$€£]?\d")
 _SENTENCE_END = re.compile(r"(?<=[.!?؟]\s)|(?<=[。！？])")
@@ -61,9 +62,12 @@ def contains_answer(plan: str, answer: str | None, question: str) -> bool:
     True
     >>> contains_answer("Use the 12 from the question.", "12", "What is 12 * 1?")
     False
+    >>> contains_answer("1. Find the price.", "1", "How many?")
+    False
     """
     if not answer or not plan:
         return False
+    plan = _ENUMERATOR.sub(" ", plan)
     key = answer_key(answer)
     claimed = extract_answer(plan)
     if claimed is not None and answer_key(claimed) == key:

@@ -21,7 +21,7 @@ from typing import Any
 
 from sixfold.config import SolveConfig
 from sixfold.core import Attempt, Choice, Engine, Event, EventKind, Phase, Problem, Request, Sampling, Usage, Verifier
-from sixfold.errors import EngineError, SixfoldError
+from sixfold.errors import EngineError, NoAnswerError, SixfoldError
 from sixfold.reason.attempt import Candidate, Context, Shared, cut_short, run_attempt, within
 from sixfold.reason.budget import SAVING_METHOD, estimate_saving, make_account, total
 from sixfold.reason.choose import Order, cannot_change, make_selector
@@ -64,6 +64,7 @@ class _Run:
     wasted_plan_tokens: int = 0
     saved_tokens: int = 0
     hurried_s: float | None = None
+    late: str = ""
     first_s: float | None = None
 
     @property
@@ -135,6 +136,8 @@ async def _work(run: _Run) -> None:
     try:
         plans = await _plan(run, planner)
         await _attempt(run, plans)
+        if run.late and not any(a.answer for a in run.attempts.values()):
+            raise NoAnswerError(f"no answer in time: {run.late}", hint="allow more time, or lower n or think_tokens")
         choice = await _choose(run, judge)
         chosen = run.attempts[choice.index]
         answer_s = run.elapsed_s
@@ -263,8 +266,9 @@ async def _collect(run: _Run, tasks: Mapping[asyncio.Task[Attempt], Candidate]) 
             lengths = [a.usage.completion_tokens for a in run.attempts.values() if a.status == "done"]
             budget = run.context.think_tokens + run.config.answer_tokens
             run.saved_tokens = estimate_saving(lengths, [c.usage.completion_tokens for c in running], budget)
-        stopped = certain or (_out_of_time(run, len(running)) if pending else None)
-        if stopped is not None:
+        run.late = _out_of_time(run, len(running)) or "" if pending and not certain else ""
+        stopped = certain or run.late
+        if stopped:
             run.context.emit(
                 "stopping", None, stopped, saved_tokens=run.saved_tokens, method=SAVING_METHOD if certain else ""
             )  # fmt: skip

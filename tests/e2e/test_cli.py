@@ -185,7 +185,19 @@ def test_results_never_go_into_the_questions(tmp_path: Path, script: str) -> Non
     questions.write_text('{"question": "2+2?"}\n')
     done = sixfold("solve", str(questions), "--engine", script, "--out", str(questions))
     assert (done.returncode, questions.read_text()) == (2, '{"question": "2+2?"}\n')
-    assert "give another --out" in done.stderr
+    assert "must be different files" in done.stderr
+
+
+def test_closed_and_full_standard_streams_are_said_so(script: str) -> None:
+    base = f"{sys.executable} -m sixfold.cli.app solve"
+    for command, code, says in (
+        (f"{base} - --engine {script} <&-", 2, "next:"),
+        (f"{base} 2+2 --engine {script} >/dev/full", 2, "standard output cannot be written"),
+        (f"{base} 2+2 --engine {script} >&-", 0, "chosen"),
+    ):
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+        assert says in done.stderr
 
 
 def test_results_go_into_a_regular_file_only(tmp_path: Path, script: str) -> None:

@@ -141,7 +141,7 @@ async def test_a_deadline_brings_an_answer_from_thinking_that_was_cut() -> None:
 async def test_a_deadline_without_any_answer_is_a_clear_error_in_time() -> None:
     engine = ScriptedEngine([Reply("hmm " * 10_000, token_s=0.01)], can=frozenset({"n", "seed"}))
     events = await events_of(engine, config("n=2", "deadline_s=0.5", "think_tokens=5000"))
-    assert "no attempt gave an answer" in only(events, "failed").text
+    assert only(events, "failed").text == "no answer in time: the deadline has come"
     assert only(events, "usage").data["elapsed_s"] < 10.0
     assert engine.running == 0
 
@@ -372,3 +372,27 @@ async def test_a_question_that_leaves_no_room_for_an_answer_is_refused_with_coun
     events = await events_of(engine, config("n=1", "answer_tokens=20"), Problem("p", "word " * 40))
     assert only(events, "failed").data["code"] == 3
     assert "leaves no room for an answer in the engine's context of 80" in only(events, "failed").text
+
+
+async def test_an_engine_that_ignores_its_budget_is_closed_and_asked() -> None:
+    class Endless(ScriptedEngine):
+        async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+            if request.prefill:
+                yield Chunk(0, " 4", usage=Usage(1, 0, 1))
+                yield Chunk(0, finish="stop", usage=Usage(1, 0, 1))
+                return
+            for i in range(1_000_000):
+                yield Chunk(0, " hmm", usage=Usage(1, 0, i + 1))
+
+    events = await events_of(Endless(["x"]), config("n=1", "think_tokens=20"))
+    assert only(events, "chosen").text == "4"
+    assert only(events, "attempt_done").data["usage"]["completion_tokens"] < 60
+
+
+async def test_a_majority_says_which_answers_it_did_not_count() -> None:
+    def script(request: Request, _: int) -> Reply:
+        long = (request.sampling.seed or 0) == 2
+        return Reply(" 5") if request.prefill else Reply("hmm " * 50) if long else Reply("Answer: 4")
+
+    events = await events_of(ScriptedEngine(script), config("n=3", "think_tokens=20", "early_stop=false"))
+    assert only(events, "chosen").data["reason"] == "2 of 2 agree (not counted: 1 whose thinking was cut)"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sixfold.core import Event, EventKind, Problem
 from sixfold.errors import ConfigError
-from sixfold.trace import TraceWriter, check_question, finished, load_problems, read_trace, summarise
+from sixfold.trace import TraceWriter, append_line, check_question, load_problems, open_results, read_trace, summarise
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(max_size=5),
@@ -89,16 +89,15 @@ def test_a_bad_line_in_the_middle_is_named(tmp_path: Path, line: str) -> None:
 
 def test_places_that_cannot_be_written_or_read(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no" / "t"):
-        with pytest.raises(ConfigError, match="cannot be") as raised:
+        with pytest.raises(ConfigError, match=r"cannot be|is not a file") as raised:
             TraceWriter(path)
         assert raised.value.hint
         with pytest.raises(ConfigError, match="cannot be read"):
             list(read_trace(path))
         with pytest.raises(ConfigError, match="cannot be read"):
             load_problems(path)
-    with pytest.raises(ConfigError, match=r"cannot be read|is not a file"):
-        finished(tmp_path, "f")
-    assert finished(tmp_path / "none", "f") == {}
+    with pytest.raises(ConfigError, match="is not a file"):
+        open_results(tmp_path, "f")
 
 
 PROBLEMS = [
@@ -153,13 +152,32 @@ def _results(path: Path, *records: Any) -> Path:
 def test_what_was_answered_or_tried_is_finished_and_what_an_engine_left_open_is_not(tmp_path: Path) -> None:
     path = _results(
         tmp_path / "r", {"id": "a", "answer": "1"}, {"id": "b", "code": 4}, {"id": "c", "code": 3}, {"id": "d"},
-        "5", "[]", "not JSON", '{"id": "e"}', {"id": "f", "answer": "", "question": "other"},
-        '{"id": "g", "fingerprint": "f", "ans',
+        {"id": "f", "answer": "", "question": "other"}, '{"id": "g", "fingerprint": "f", "ans',
     )  # fmt: skip
-    assert {k: r["question"] for k, r in finished(path, "f").items()} == {"a": "q", "b": "q", "f": "other"}
+    file, done = open_results(path, "f")
+    with file:
+        assert {k: r["question"] for k, r in done.items()} == {"a": "q", "b": "q", "f": "other"}
+        append_line(file, {"id": "g", "fingerprint": "f"})
+    # The half line that a killed run left is gone: every line is a result.
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["a", "b", "c", "d", "f", "g"]
     with pytest.raises(ConfigError, match="other settings") as raised:
-        finished(path, "g")
+        open_results(path, "g")
     assert raised.value.hint
+
+
+def test_results_of_two_runs_do_not_mix(tmp_path: Path) -> None:
+    file, _ = open_results(tmp_path / "r", "f")
+    with file, pytest.raises(ConfigError, match="another run is writing"):
+        open_results(tmp_path / "r", "f")
+    open_results(tmp_path / "r", "f")[0].close()
+
+
+@pytest.mark.parametrize("content", ["precious notes\n", "precious notes", "[1]\n", '{"question": "2+2?"}\n'])
+def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, content: str) -> None:
+    (tmp_path / "notes").write_text(content)
+    with pytest.raises(ConfigError, match="line 1 is not a result"):
+        open_results(tmp_path / "notes", "f")
+    assert (tmp_path / "notes").read_text() == content
 
 
 def test_summarise() -> None:

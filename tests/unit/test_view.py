@@ -117,7 +117,7 @@ def test_markup_is_shown_as_it_was_written(width: int) -> None:
     console = _console(width)
     for event in _events("[bold]x[/] :smile:"):
         PlainView(console)(event)
-    assert console.export_text().count("[bold]x[/] :smile:") >= 10
+    assert " ".join(console.export_text().split()).count("[bold]x[/] :smile:") >= 10
 
 
 @pytest.mark.parametrize("kind", get_args(EventKind))
