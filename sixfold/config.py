@@ -170,10 +170,11 @@ def load_config(
 
 def _put(data: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
-    for part in path:
+    for i, part in enumerate(path):
         data = data.setdefault(part, {})
         if not isinstance(data, dict):
-            raise ConfigError(f"{key} does not lead to a setting", hint="see docs/configuration.md")
+            section = ".".join(path[: i + 1])
+            raise ConfigError(f"{section} was set to a value, but it is a section of settings", hint=f"set {key} instead")
     data[last] = value
 
 

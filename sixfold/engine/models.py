@@ -136,8 +136,11 @@ def find(spec: str, home: Path) -> Model:
     plain = [model.name.removesuffix(f"-{model.gguf_type.lower()}") for model in models]
     near = difflib.get_close_matches(spec, {*plain, *(model.name for model in models), *CATALOGUE} - {spec}, n=3)
     wanted = spec if spec.startswith("hf:") or _base_name(spec) not in CATALOGUE else _base_name(spec)
+    whole = {model.path for model in models}
+    broken = [file.name for file in sorted((home / "models").glob("[!.]*.gguf")) if file not in whole and spec in file.name]
     raise ModelError(
-        f"there is no model {spec!r} in {home / 'models'}" + (f"; close to it: {', '.join(near)}" if near else ""),
+        f"there is no model {spec!r} in {home / 'models'}"
+        + (f"; {', '.join(broken)} is there but not whole" if broken else f"; close to it: {', '.join(near)}" if near else ""),
         hint=f"sixfold pull {wanted if wanted in CATALOGUE or wanted.startswith('hf:') else DEFAULT}",
     )
 

@@ -97,7 +97,7 @@ def test_a_recipe_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> 
 def test_a_flag_below_a_value_is_refused(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('engine = "vllm"', encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"engine\.spec does not lead to a setting"):
+    with pytest.raises(ConfigError, match=r"engine was set to a value, but it is a section"):
         load_config(SolveConfig, recipe, ["engine.spec=vllm"])
 
 

@@ -415,3 +415,11 @@ def test_list_of_nothing(home: Path) -> None:
 def test_importing_the_store_loads_no_numpy_and_no_httpx() -> None:
     code = "import sys, sixfold.engine.models; print({'numpy', 'gguf', 'httpx'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"set()\n"
+
+
+def test_a_model_that_was_cut_later_is_named_as_broken(home: Path, source: Path) -> None:
+    model = pull(str(source), home=home)
+    os.truncate(model.path, model.size_bytes // 2)
+    with pytest.raises(ModelError, match=r"tiny-q8_0\.gguf is there but not whole"):
+        find("tiny", home)
+    assert pull(str(source), home=home).size_bytes == model.size_bytes
