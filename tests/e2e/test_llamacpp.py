@@ -19,7 +19,7 @@ import pytest
 from embedded import engine_on, texts_of
 
 from sixfold.config import SolveConfig, load_config
-from sixfold.core import Event, Message, Problem, Request, Sampling
+from sixfold.core import Event, Message, Problem, Request, Sampling, Usage
 from sixfold.engine import llamacpp
 from sixfold.engine.llamacpp import LlamaCppEngine, Settings, open_llamacpp
 from sixfold.errors import EngineError
@@ -216,6 +216,25 @@ async def test_the_parts_of_the_account_sum_to_the_engines_own_counters(model_pa
     for key in ("prompt_tokens", "completion_tokens", "cached_tokens"):
         assert sum(phase[key] for phase in account["phases"].values()) == total[key]
         assert sum(a["usage"][key] for a in account["attempts"]) == account["phases"]["attempt"][key]
+
+
+async def test_what_was_cancelled_is_counted_up_to_the_step_in_which_the_engine_heard_of_it(model_path: Path) -> None:
+    async with engine_on(model_path, slots=4) as engine:
+        before, seen, used = await counters(engine), 0, dict[int, Usage]()
+        async with aclosing(engine.stream(Request(_COUNT, Sampling(max_tokens=300, temperature=0.0), n=4))) as chunks:
+            async for chunk in chunks:
+                used[chunk.index] = chunk.usage or used[chunk.index]
+                seen += 1
+                if seen == 80:
+                    break
+
+        async def settled() -> bool:
+            return not any(slot["is_processing"] for slot in (await get(engine, "/slots")).json())
+
+        assert await until(settled, 5.0)
+        after = await counters(engine)
+    made = after["tokens_predicted_total"] - before.get("tokens_predicted_total", 0)
+    assert 0 <= made - sum(u.completion_tokens for u in used.values()) <= 4 * 3
 
 
 async def test_the_key_is_random_and_nowhere_to_be_read(model_path: Path) -> None:
