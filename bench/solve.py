@@ -184,11 +184,11 @@ async def speculate(rounds: int) -> dict[str, Any]:
 
 
 PARTS = {
-    "overhead": (overhead, 10),
-    "prefix": (prefix, 5),
+    "overhead": (overhead, 6),
+    "prefix": (prefix, 3),
     "early": (early, 40),
-    "plan": (plan, 24),
-    "speculate": (speculate, 3),
+    "plan": (plan, 16),
+    "speculate": (speculate, 1),
 }
 
 

@@ -245,7 +245,7 @@ def open_results(path: Path, fingerprint: str) -> tuple[BinaryIO, dict[str, dict
 
 def counts(results: Sequence[dict[str, Any]]) -> dict[str, int]:
     """How many results there are of each kind; `plans` are the questions that were planned, `leaks` those whose plan contained
-    the answer; `pairs` are the pairs that a judge compared, `flips` those where the order alone decided.
+    the answer; `pairs` are the pairs that a judge could compare, `flips` those where the order alone decided.
 
     >>> found = counts([{"answer": "4", "correct": True}, {"answer": None, "correct": None}])
     >>> found["all"], found["answered"], found["known"], found["right"]
@@ -261,6 +261,6 @@ def counts(results: Sequence[dict[str, Any]]) -> dict[str, int]:
         "right": sum(bool(r["correct"]) for r in known),
         "plans": sum(leak is not None for leak in leaks),
         "leaks": sum(bool(leak) for leak in leaks),
-        "pairs": sum(int(d.get("pairs", 0)) for d in details),
+        "pairs": sum(int(d.get("pairs", 0)) - int(d.get("invalid", 0)) for d in details),
         "flips": sum(int(d.get("flips", 0)) for d in details),
     }

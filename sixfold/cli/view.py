@@ -48,8 +48,6 @@ class _Candidate:
 
 @dataclass(slots=True)
 class _State:
-    question: str = ""
-    engine: str = ""
     plan: str = ""
     planning: bool = False
     candidates: dict[int, _Candidate] = field(default_factory=dict)
@@ -90,8 +88,6 @@ def update(state: _State, event: Event) -> None:
     state.at_s = event.at_s
     index = event.attempt if event.attempt is not None else -1
     match event.kind:
-        case "started":
-            state.question, state.engine = str(event.data.get("question", "")), str(event.data.get("model", ""))
         case "gated":
             state.planning = bool(event.data.get("plan"))
         case "plan_text":

@@ -164,7 +164,7 @@ def make_judge(compare: Compare, only: Sequence[Attempt] | None = None) -> Selec
                 survivors.append(winner)
             field = survivors
         details = {"pairs": duels.pairs, "flips": duels.flips, "ties": duels.ties, "invalid": duels.invalid}
-        flip_rate = duels.flips / duels.pairs if duels.pairs else 0.0
+        flip_rate = duels.flips / max(1, duels.pairs - duels.invalid)
         why = f"won its comparisons ({duels.pairs} pairs, {duels.flips} flipped with the order)"
         if not duels.pairs:
             why = "all answers agree"
