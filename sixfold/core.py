@@ -6,7 +6,7 @@ It imports nothing from the package, so every other module may import it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol
 
@@ -15,6 +15,9 @@ Finish = Literal["stop", "length", "error"]
 """Why an engine ended a choice: it chose to, it ran into a token limit, or it failed (then `Chunk.error` says how)."""
 
 Phase = Literal["plan", "attempt", "judge"]
+
+Domain = Literal["math", "code", "science", "logic", "simulation", "tabular"]
+Split = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A question, and what is known about its answer. `verifier` names how an answer can be checked, if it can be."""
+    """A question, and what is known about its answer. `verifier` names how an answer is judged, if it can be; `meta` holds what
+    that verifier needs. `solution` is a worked solution, one step a line, where there is one."""
 
     id: str
     question: str
@@ -100,14 +104,63 @@ class Problem:
     domain: str = ""
     verifier: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    solution: str | None = None
+
+
+AnswerForm = Literal["strict", "flexible", "none"]
+"""How an answer was found: where the prompt asked for it, only by looking harder, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`score` is in 0..1; `None` means *could not be judged*, which is never the same as wrong."""
+    """`score` is in 0..1; `None` means *could not be judged*, which is never the same as wrong.
+
+    `answer` is what was judged, as it was extracted; `form` says how it was found (the strict score is 0 where that is not
+    `strict`).
+    """
 
     score: float | None
     reason: str = ""
+    answer: str | None = None
+    form: AnswerForm = "none"
+
+    @property
+    def strict_score(self) -> float | None:
+        return self.score if self.score is None or self.form == "strict" else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How the published evaluation of a task is run: `runs` independent samples a question are averaged; limits in tokens."""
+
+    source: str
+    runs: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A named set of problems that a model can be measured on, or trained on where it has a train split.
+
+    `load(split, count)` yields at most `count` problems (all where it is `None`), always the same ones in the same order; it
+    raises `TaskError` for a split that is not in `splits` or data that is not there. `floor` is the accuracy that a fixed guess
+    reaches at most, `attack_limit` the score that an adversarial answer may reach at most, both 0..1. `instruction` is what the
+    published evaluation adds to the question.
+    """
+
+    name: str
+    domain: Domain
+    load: Callable[[Split, int | None], Iterable[Problem]]
+    splits: tuple[Split, ...] = ("test",)
+    floor: float = 0.0
+    attack_limit: float = 0.0
+    instruction: str = ""
+    version: str = "1"
+    licence: str = ""
+    source: str = ""
+    published: Published | None = None
 
 
 AttemptStatus = Literal["done", "forced", "truncated", "cancelled", "failed"]

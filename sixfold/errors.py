@@ -49,3 +49,9 @@ class ModelError(SixfoldError):
     """A model that is missing, broken, of an unknown kind, or does not fit on the disk."""
 
     exit_code = 5
+
+
+class TaskError(SixfoldError):
+    """A task that is unknown, whose data is not there, or that failed its own check or audit."""
+
+    exit_code = 6

@@ -19,7 +19,7 @@ from sixfold import __version__
 from sixfold.core import Event, EventKind, Problem
 from sixfold.errors import ConfigError, NoAnswerError
 from sixfold.verify.answers import same_answer
-from sixfold.verify.arithmetic import VERIFIERS
+from sixfold.verify.verifiers import NAMES
 
 FORMAT = 1
 
@@ -188,13 +188,14 @@ def make_problem(record: Any, name: str) -> Problem:
         raise ConfigError('no "question" (or "problem") text', hint='for example {"question": "What is 2 + 2?"}')
     meta, answer = record.get("meta") or {}, record.get("answer")
     verifier, given = record.get("verifier"), record.get("id")
-    if verifier and verifier not in VERIFIERS:
-        near = difflib.get_close_matches(str(verifier), VERIFIERS, 1)
+    if verifier and verifier not in NAMES:
+        near = difflib.get_close_matches(str(verifier), sorted(NAMES), 1)
         what = f"unknown verifier {verifier!r}" + (f", did you mean {near[0]}?" if near else "")
-        raise ConfigError(what, hint=f"use {', '.join(VERIFIERS)}")
+        raise ConfigError(what, hint=f"use {', '.join(sorted(NAMES))}")
     return Problem(
         name if given in (None, "") else str(given), check_question(question), None if answer is None else str(answer),
         str(record.get("domain") or ""), str(verifier) if verifier else None, meta if isinstance(meta, dict) else {},
+        str(record["solution"]) if record.get("solution") else None,
     )  # fmt: skip
 
 

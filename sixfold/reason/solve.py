@@ -27,8 +27,8 @@ from sixfold.reason.budget import SAVING_METHOD, estimate_saving, make_account, 
 from sixfold.reason.choose import Order, cannot_change, make_selector
 from sixfold.reason.plan import contains_answer, gate, strip_answers
 from sixfold.reason.prompts import BETTER, JUDGE_SCHEMA, judge_messages, planner_messages, solver_messages
-from sixfold.verify.arithmetic import VERIFIERS
 from sixfold.verify.extract import split_thinking
+from sixfold.verify.verifiers import CHOOSING
 
 _PLAN_SHARE = 0.3
 """At most this part of a deadline goes into planning."""
@@ -102,7 +102,7 @@ async def solve(
         engines.solver, sampling, config.think_tokens, config.answer_tokens, config.retries, emit,
         answer_now or asyncio.Event(), started=started,
     )  # fmt: skip
-    run = _Run(problem, config, engines, VERIFIERS.get(problem.verifier or ""), context, events)
+    run = _Run(problem, config, engines, CHOOSING.get(problem.verifier or ""), context, events)
     work = asyncio.create_task(_work(run))
     work.add_done_callback(lambda _: events.put_nowait(None))
     try:
@@ -306,7 +306,7 @@ def _ended(run: _Run, attempt: Attempt) -> None:
     run.context.emit(
         "attempt_done", attempt.index, attempt.answer or "", status=attempt.status, usage=asdict(attempt.usage),
         mean_logprob=attempt.mean_logprob, ttft_s=attempt.ttft_s, elapsed_s=attempt.elapsed_s, error=attempt.error,
-        retries=attempt.retries,
+        retries=attempt.retries, text=attempt.text,
     )  # fmt: skip
 
 

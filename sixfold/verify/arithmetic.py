@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 
-from sixfold.core import Problem, Verdict, Verifier
+from sixfold.core import Problem, Verdict
 from sixfold.verify.answers import evaluate, plain
 from sixfold.verify.extract import extract_answer
 
@@ -78,7 +77,3 @@ def makes_target(problem: Problem, text: str) -> Verdict:
     if used - given or (problem.meta.get("use_all", True) and given - used):
         return Verdict(0.0, "it does not use the given numbers as asked")
     return Verdict(float(value == target), f"{expression.strip()[:60]} = {value}")
-
-
-VERIFIERS: Mapping[str, Verifier] = {"equation": solves_equation, "countdown": makes_target}
-"""What `Problem.verifier` may name."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sixfold.core import Problem, Verifier
-from sixfold.verify.arithmetic import VERIFIERS
+from sixfold.verify.verifiers import CHOOSING as VERIFIERS
 
 EXAMPLES = {
     "equation": (Problem("p", "?", meta={"equation": "3*x + 4 = 19"}), "Answer: 5", "Answer: 6"),

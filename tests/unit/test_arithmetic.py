@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sixfold.core import Problem
-from sixfold.verify.arithmetic import VERIFIERS, makes_target, solves_equation
+from sixfold.verify.arithmetic import makes_target, solves_equation
+from sixfold.verify.verifiers import CHOOSING as VERIFIERS
 
 GAME: Mapping[str, Any] = {"numbers": [4, 6, 1, 1], "target": 24}
 SOME: Mapping[str, Any] = {"numbers": [47, 76, 55, 60], "target": 29, "use_all": False}
