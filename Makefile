@@ -16,6 +16,9 @@ solve: .venv/.core pull ## answer the first questions, or yours: make solve Q="W
 	@$(BIN)/sixfold solve --n 8 $(ARGS) -- "$${Q:-examples/first-questions.jsonl}"
 
 test: .venv/.dev pull ## install what the tests need and run them
+	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing bubblewrap" \
+		&& { apt-get install -qq -y bubblewrap >/dev/null || { apt-get update -qq && apt-get install -qq -y bubblewrap >/dev/null; }; }; } \
+		|| echo "bubblewrap is missing, so tests that run programs are skipped: apt-get install bubblewrap"
 	@echo "running the tests" && $(BIN)/pytest $(ARGS)
 
 check: .venv/.dev ## format, lint and types

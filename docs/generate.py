@@ -12,10 +12,13 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from sixfold.config import Config, EngineConfig, Preset, SolveConfig
+from sixfold.config import Config, EngineConfig, EvalConfig, Preset, SolveConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-_COMMANDS = ((), ("solve",), ("pull",), ("models",), ("doctor",), ("trace", "show"), ("engine", "probe"))
+_COMMANDS = (
+    (), ("solve",), ("eval",), ("compare",), ("tasks", "list"), ("tasks", "show"), ("tasks", "check"), ("verify", "audit"),
+    ("verify", "score"), ("data", "decontaminate"), ("pull",), ("models",), ("doctor",), ("trace", "show"), ("engine", "probe"),
+)  # fmt: skip
 
 
 def configuration() -> str:
@@ -29,6 +32,7 @@ def configuration() -> str:
     ]
     for title, model in (
         ("solve", SolveConfig),
+        ("eval", EvalConfig),
         ("engine, planner, judge", EngineConfig),
         ("efforts.low, .medium, .high", Preset),
     ):
@@ -40,7 +44,8 @@ def configuration() -> str:
         "| `SIXFOLD_ENGINE_KEY`, `SIXFOLD_PLANNER_KEY`, `SIXFOLD_JUDGE_KEY` "
         "| the key of a solver, planner or judge whose preset has none |\n"
         "| `OPENAI_API_KEY`, `CEREBRAS_API_KEY`, `VLLM_API_KEY`, `SGLANG_API_KEY`, `LLAMA_API_KEY` | the key of that preset |\n"
-        "| `PIP_INDEX_URL`, `HF_ENDPOINT`, `HF_TOKEN` | where `sixfold pull` looks, and as whom |"
+        "| `PIP_INDEX_URL`, `HF_ENDPOINT`, `HF_TOKEN` | where `sixfold pull` and the public benchmarks look, and as whom |\n"
+        "| `SIXFOLD_DATA` | a folder of public benchmarks, used before the hub; see [evaluation](evaluation.md) |"
     )
     return "\n\n".join(parts) + "\n"
 

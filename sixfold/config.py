@@ -208,3 +208,40 @@ def field_names(model: type[Config], prefix: str = "") -> list[str]:
             if isinstance(annotation, type) and issubclass(annotation, Config):
                 names += field_names(annotation, f"{prefix}{name}.")
     return names
+
+
+_BARE: Mapping[str, Any] = {"n": 1, "plan": "off"}
+"""What an evaluation measures unless it is told otherwise: the model by itself."""
+
+
+class EvalConfig(Config):
+    tasks: tuple[str, ...] = ()
+    """Tasks or groups of tasks; `sixfold tasks list` shows them."""
+    split: Literal["train", "validation", "test"] = "test"
+    """Which questions; only test is a result."""
+    limit: Annotated[int | None, Field(ge=1)] = None
+    """Questions of each task, the first of its fixed order; empty: all."""
+    samples: Annotated[int, Field(ge=1, le=256)] = 1
+    """Independent runs of each question (for pass@k and majority@k); with `published` the task's own number."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Each sample draws with a seed made from this one, its task, question and number, in whatever order it runs."""
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 1
+    """Samples that are worked on at once."""
+    published: bool = False
+    """Use the sampling, the token limit, the number of runs and the instruction of the task's published evaluation."""
+    allow_unsafe_code: bool = False
+    """Run tested programs without a sandbox where bubblewrap is missing; without it they are unscored there."""
+    decontamination: Path | None = None
+    """The report.json of `sixfold data decontaminate` for what the model was trained on; results quote it."""
+    solve: SolveConfig = SolveConfig.model_validate(_BARE)
+    """How a sample is answered: as for solve, but one candidate and no plan unless given, so that the bare model is measured."""
+
+    @field_validator("solve", mode="before")
+    @classmethod
+    def _bare(cls, given: Any) -> Any:
+        """Fill in the defaults of an evaluation, unless an effort is asked for, which means its own."""
+        return {**_BARE, **given} if isinstance(given, dict) and "effort" not in given else given
+
+    def resolved(self) -> EvalConfig:
+        """The same with the solver's settings filled in."""
+        return self.model_copy(update={"solve": self.solve.resolved().model_copy(update={"concurrency": self.concurrency})})

@@ -147,7 +147,7 @@ class Task:
     `load(split, count)` yields at most `count` problems (all where it is `None`), always the same ones in the same order; it
     raises `TaskError` for a split that is not in `splits` or data that is not there. `floor` is the accuracy that a fixed guess
     reaches at most, `attack_limit` the score that an adversarial answer may reach at most, both 0..1. `instruction` is what the
-    published evaluation adds to the question.
+    published evaluation adds to the question. `masked`: the same question with other numbers counts as the same question.
     """
 
     name: str
@@ -161,6 +161,7 @@ class Task:
     licence: str = ""
     source: str = ""
     published: Published | None = None
+    masked: bool = True
 
 
 AttemptStatus = Literal["done", "forced", "truncated", "cancelled", "failed"]
@@ -207,7 +208,7 @@ EventKind = Literal[
     "attempt_answer",  # attempt, text: the answer, as soon as it can be read from the stream
     "attempt_retried",  # attempt, text: why
     "attempt_forced",  # attempt, text: why its thinking was closed
-    "attempt_done",  # attempt, text: its answer or ""; data: status, usage, mean_logprob, ttft_s, elapsed_s, error
+    "attempt_done",  # attempt, text: its answer or ""; data: status, usage, mean_logprob, ttft_s, elapsed_s, error, text (all)
     "stopping",  # text: why no more is generated; data: saved_tokens, method
     "judged",  # data: one comparison, `first` and `second` the attempts in the order shown, `order` what was said, `error`
     "chosen",  # attempt, text: the answer; data: selector, reason, votes, text (the attempt's last text), details

@@ -1,8 +1,8 @@
 """The command line: flags to configuration, errors to exit codes, and nothing that another module could do.
 
 Place: the outermost layer. Heavy modules are imported inside the commands, so that `--help` and completion are quick. Exit
-codes: 0 answered, 1 a fault of Sixfold, 2 bad input or configuration, 3 engine, 4 no answer, 5 model, 130 interrupted, 143
-terminated. A file exits with the gravest of its rows: 3 before 4 before 2 (a bad line).
+codes: 0 answered, 1 a fault of Sixfold, 2 bad input or configuration, 3 engine, 4 no answer, 5 model, 6 task, 130 interrupted,
+143 terminated. A file exits with the gravest of its rows: 3 before 4 before 2 (a bad line).
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ from typing import Annotated, Any
 import typer
 
 from sixfold import __version__
+from sixfold.cli.measure import compare, data_app, evaluate, tasks_app, verify_app
 from sixfold.errors import SixfoldError
 
 app = typer.Typer(
     help="Makes small open models reason like large ones, and shows what every part of that costs and gains.",
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-    epilog="Exit codes: 0 answered, 1 a fault of Sixfold, 2 bad input, 3 engine, 4 no answer, 5 model, "
+    epilog="Exit codes: 0 answered, 1 a fault of Sixfold, 2 bad input, 3 engine, 4 no answer, 5 model, 6 task, "
     "130 interrupted, 143 terminated. A file exits with the gravest of its rows: 3, then 4, then 2 for a bad line.",
 )  # fmt: skip
 trace_app = typer.Typer(help="Read traces written with --trace.", no_args_is_help=True, rich_markup_mode=None)
 engine_app = typer.Typer(help="Find out what an engine really does.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(trace_app, name="trace")
 app.add_typer(engine_app, name="engine")
+app.add_typer(tasks_app, name="tasks")
+app.add_typer(verify_app, name="verify")
+app.add_typer(data_app, name="data")
 
 
 def main() -> None:
@@ -135,6 +139,10 @@ def solve(
 
     code = solve_command(question, config, Output(trace=trace, out=out, as_json=as_json, quiet=quiet))
     raise typer.Exit(code)
+
+
+app.command("eval")(evaluate)
+app.command()(compare)
 
 
 @app.command()

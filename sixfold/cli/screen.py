@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -76,6 +77,24 @@ def progress_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], Non
             progress.update(tasks[stage], completed=done, total=total or None)
 
         yield report
+
+
+@contextmanager
+def count_bar(what: str, total: int, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """A bar over `total` steps with the time that is left; each call ends one and names it. Lines where there is no screen."""
+    console = stderr_console()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        bar, done = progress.add_task(what, total=total), 0
+
+        def advance(name: str) -> None:
+            nonlocal done
+            done += 1
+            progress.update(bar, advance=1, description=f"{what} {safe(name)}")
+            if not quiet and not console.is_terminal:
+                say(console, f"{what} {done} of {total}: {name}")
+
+        yield advance
 
 
 @contextmanager

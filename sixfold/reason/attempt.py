@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 
 from sixfold.core import Attempt, AttemptStatus, Chunk, Engine, Finish, Message, Request, Sampling, Usage
 from sixfold.errors import EngineError
+from sixfold.reason.form import LINE, Form
 from sixfold.reason.prompts import CLOSE_THINKING, CLOSE_UNTAGGED
-from sixfold.verify.extract import clean, extract_answer, split_thinking
+from sixfold.verify.extract import split_thinking
 
 Emit = Callable[..., None]
 _REASONING: Mapping[str, Any] = {"channel": "reasoning"}
@@ -43,6 +44,7 @@ class Context:
     retries: int
     emit: Emit
     hurry: asyncio.Event
+    form: Form = LINE
     last_error: EngineError | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -160,7 +162,7 @@ async def run_attempt(candidate: Candidate, context: Context, stream: AsyncGener
 
 def cut_short(candidate: Candidate, context: Context) -> Attempt:
     """A candidate that is cut off with no time to ask it: done where it has said its answer already, else cancelled."""
-    candidate.answer = _said_beyond_thinking(candidate)
+    candidate.answer = _said_beyond_thinking(candidate, context)
     return candidate.attempt("done" if candidate.answer else "cancelled", time.monotonic() - context.started)
 
 
@@ -266,7 +268,7 @@ def _take(candidate: Candidate, context: Context, chunk: Chunk) -> None:
         candidate.text += chunk.text
         context.emit("attempt_text", candidate.index, chunk.text)
         if "\n" in chunk.text and candidate.answer_from is None:
-            _note_answer(candidate, context, extract_answer(candidate.text.rpartition("\n")[0]))
+            _note_answer(candidate, context, context.form.read(candidate.text.rpartition("\n")[0], False))
     candidate.logprob_sum += sum(chunk.logprobs)
     candidate.logprob_count += len(chunk.logprobs)
 
@@ -280,7 +282,7 @@ def _note_answer(candidate: Candidate, context: Context, answer: str | None) -> 
 async def _conclude(candidate: Candidate, context: Context, finish: Finish | None) -> AttemptStatus:
     """The status of a candidate that has stopped thinking; `finish` is `None` where it was hurried."""
     whole = finish == "stop"
-    answer = extract_answer(candidate.text, flexible=True) if whole else _said_beyond_thinking(candidate)
+    answer = context.form.read(candidate.text, True) if whole else _said_beyond_thinking(candidate, context)
     if answer is not None:
         _note_answer(candidate, context, answer)
         return "done"
@@ -292,17 +294,17 @@ async def _conclude(candidate: Candidate, context: Context, finish: Finish | Non
     return "done" if whole and status == "forced" else status
 
 
-def _said_beyond_thinking(candidate: Candidate) -> str | None:
+def _said_beyond_thinking(candidate: Candidate, context: Context) -> str | None:
     """The answer in the whole lines of a text that was cut, if its thinking had ended. Without a closing tag all of it may be
     thinking, whatever it says of answers."""
     whole_lines = candidate.written.rpartition("\n")[0]
-    return extract_answer(whole_lines) if split_thinking(whole_lines).state == "closed" else None
+    return context.form.read(whole_lines, False) if split_thinking(whole_lines).state == "closed" else None
 
 
 async def _force(candidate: Candidate, context: Context) -> AttemptStatus:
     """Close the thinking and ask for the answer within the reserve."""
     thinking = split_thinking(candidate.written).state == "open"
-    closing = CLOSE_THINKING if thinking else CLOSE_UNTAGGED
+    closing = (CLOSE_THINKING if thinking else CLOSE_UNTAGGED) + context.form.opening
     if thinking and candidate.reasoning:
         candidate.text, candidate.reasoning = f"<think>{candidate.reasoning}", ""
     candidate.text = candidate.text.rstrip() + closing
@@ -314,7 +316,7 @@ async def _force(candidate: Candidate, context: Context) -> AttemptStatus:
     def resume() -> Request | None:
         request = context.first_request(candidate.messages, index=candidate.index)
         left = context.answer_tokens - (candidate.spent.completion_tokens - before)
-        sampling = replace(request.sampling, max_tokens=left, stop=("\n",), temperature=0.0)
+        sampling = replace(request.sampling, max_tokens=left, stop=context.form.stop, temperature=0.0)
         return replace(request, prefill=candidate.written, sampling=sampling, think_tokens=None) if left > 0 else None
 
     try:
@@ -325,8 +327,9 @@ async def _force(candidate: Candidate, context: Context) -> AttemptStatus:
         return "truncated"
     # Some servers take what goes on from given text for thinking, whatever stands in it.
     written = candidate.text[candidate.answer_from :].strip() or candidate.reasoning[thought:].strip()
-    said = clean(split_thinking(written).text.strip().split("\n")[0])
+    said = context.form.said(written)
     if said is None:
         return "truncated"
-    _note_answer(candidate, context, extract_answer(f"Answer: {said}") or said)
+    candidate.text += context.form.ending
+    _note_answer(candidate, context, said)
     return "forced"

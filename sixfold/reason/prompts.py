@@ -16,6 +16,10 @@ SOLVER_SYSTEM = (
     "Solve the problem step by step. Keep the steps short. "
     "End with one last line of the form 'Answer: ' followed by the final answer and nothing else."
 )
+CODE_SYSTEM = (
+    "Write the Python that the problem asks for. Think first, in short steps. "
+    "End with the whole program in one ```python block and nothing after it."
+)
 PLANNER_SYSTEM = (
     "You plan how to solve a problem. Write two or three short steps that say what to find out and in which order. "
     "Do not calculate anything and do not state or hint at the answer."
@@ -33,15 +37,15 @@ JUDGE_SCHEMA: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 
-CLOSE_THINKING = "\n</think>\n\nAnswer:"
-CLOSE_UNTAGGED = "\nAnswer:"
+CLOSE_THINKING = "\n</think>\n\n"
+CLOSE_UNTAGGED = "\n"
 
 
-def solver_messages(question: str, plan: str = "") -> tuple[Message, ...]:
+def solver_messages(question: str, plan: str = "", system: str = SOLVER_SYSTEM) -> tuple[Message, ...]:
     """What a candidate is asked. The question comes first, so that candidates with different plans share its prefix, and again
     after a plan: a small model answers what it read last (measured, see `docs/log.md`)."""
     ideas = f"\n\nA plan that may help:\n{plan}\n\nNow solve the problem: {question}" if plan else ""
-    return Message("system", SOLVER_SYSTEM), Message("user", question + ideas)
+    return Message("system", system), Message("user", question + ideas)
 
 
 def planner_messages(question: str) -> tuple[Message, ...]:

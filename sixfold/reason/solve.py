@@ -25,6 +25,7 @@ from sixfold.errors import EngineError, NoAnswerError, SixfoldError
 from sixfold.reason.attempt import Candidate, Context, Shared, cut_short, run_attempt, within
 from sixfold.reason.budget import SAVING_METHOD, estimate_saving, make_account, total
 from sixfold.reason.choose import Order, cannot_change, make_selector
+from sixfold.reason.form import FORMS, LINE
 from sixfold.reason.plan import contains_answer, gate, strip_answers
 from sixfold.reason.prompts import BETTER, JUDGE_SCHEMA, judge_messages, planner_messages, solver_messages
 from sixfold.verify.extract import split_thinking
@@ -100,7 +101,7 @@ async def solve(
     )
     context = Context(
         engines.solver, sampling, config.think_tokens, config.answer_tokens, config.retries, emit,
-        answer_now or asyncio.Event(), started=started,
+        answer_now or asyncio.Event(), FORMS.get(problem.verifier or "", LINE), started=started,
     )  # fmt: skip
     run = _Run(problem, config, engines, CHOOSING.get(problem.verifier or ""), context, events)
     work = asyncio.create_task(_work(run))
@@ -229,7 +230,9 @@ async def _one_plan(run: _Run, planner: Engine, index: int | None) -> str:
 async def _attempt(run: _Run, plans: Sequence[str]) -> None:
     """Run all candidates until they end, the outcome is certain, or the time is up. Fills `run.attempts`."""
     context, n = run.context, len(plans)
-    run.candidates = [Candidate(i, solver_messages(run.problem.question, plan)) for i, plan in enumerate(plans)]
+    run.candidates = [
+        Candidate(i, solver_messages(run.problem.question, plan, context.form.system)) for i, plan in enumerate(plans)
+    ]
     shared: Shared | None = None
     if n > 1 and len(set(plans)) == 1:
         shared = Shared(context.engine, context.first_request(run.candidates[0].messages, n))
@@ -303,11 +306,11 @@ def _certain(run: _Run, running: int) -> str | None:
 
 def _ended(run: _Run, attempt: Attempt) -> None:
     run.attempts[attempt.index] = attempt
-    run.context.emit(
-        "attempt_done", attempt.index, attempt.answer or "", status=attempt.status, usage=asdict(attempt.usage),
-        mean_logprob=attempt.mean_logprob, ttft_s=attempt.ttft_s, elapsed_s=attempt.elapsed_s, error=attempt.error,
-        retries=attempt.retries, text=attempt.text,
-    )  # fmt: skip
+    data = {
+        "status": attempt.status, "usage": asdict(attempt.usage), "mean_logprob": attempt.mean_logprob, "ttft_s": attempt.ttft_s,
+        "elapsed_s": attempt.elapsed_s, "error": attempt.error, "retries": attempt.retries, "text": attempt.text,
+    }  # fmt: skip
+    run.context.emit("attempt_done", attempt.index, attempt.answer or "", data)
 
 
 def _margin_s(config: SolveConfig) -> float:

@@ -12,8 +12,9 @@ from contextlib import suppress
 from fractions import Fraction
 
 from sixfold.core import Problem, Verdict
-from sixfold.verify.answers import evaluate, plain
-from sixfold.verify.extract import extract_answer
+from sixfold.verify.evaluate import evaluate
+from sixfold.verify.extract import read_answer
+from sixfold.verify.plain import plain
 
 _ROUND = str.maketrans("[]{}", "()()")
 
@@ -28,19 +29,20 @@ def solves_equation(problem: Problem, text: str) -> Verdict:
     variable = str(problem.meta.get("variable", "x"))
     if not equals:
         return Verdict(None, "the problem has no equation to check against")
-    answer = extract_answer(text, flexible=True)
+    answer, form = read_answer(text)
     if answer is None:
         return Verdict(0.0, "no answer")
     try:
         value = evaluate(re.sub(r"^\s*[a-zA-Z]\s*=", "", plain(answer)))
     except ValueError:
-        return Verdict(0.0, f"{answer[:40]!r} is not a number")
+        return Verdict(0.0, f"{answer[:40]!r} is not a number", answer, form)
     try:
         sides = [evaluate(side, {variable: value}) for side in (left, right)]
         holds = sides[0] == sides[1] or abs(float(sides[0]) - float(sides[1])) <= 1e-9 * max(1.0, abs(float(sides[1])))
     except (ValueError, OverflowError) as error:
-        return Verdict(_score_undefined(left, right, variable), f"the equation cannot be computed: {error}")
-    return Verdict(float(holds), f"{answer[:40]} {'solves' if holds else 'does not solve'} {left.strip()} = {right.strip()}")
+        return Verdict(_score_undefined(left, right, variable), f"the equation cannot be computed: {error}", answer, form)
+    reason = f"{answer[:40]} {'solves' if holds else 'does not solve'} {left.strip()} = {right.strip()}"
+    return Verdict(float(holds), reason, answer, form)
 
 
 def _score_undefined(left: str, right: str, variable: str) -> float | None:
@@ -63,17 +65,17 @@ def makes_target(problem: Problem, text: str) -> Verdict:
         target = Fraction(str(problem.meta["target"]))
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return Verdict(None, "the problem has no numbers or no target")
-    answer = extract_answer(text)
+    answer, form = read_answer(text)
     if answer is None:
         return Verdict(0.0, "no answer")
     expression = plain(answer).partition("=")[0].translate(_ROUND)
     if re.search(r"[^\d\s.+*/()-]|\*\*|//", expression):
-        return Verdict(0.0, "only + - * / and brackets may be used")
+        return Verdict(0.0, "only + - * / and brackets may be used", answer, form)
     try:
         value = evaluate(expression)
     except ValueError:
-        return Verdict(0.0, f"{expression[:40]!r} is not an expression")
+        return Verdict(0.0, f"{expression[:40]!r} is not an expression", answer, form)
     used = Counter(map(Fraction, re.findall(r"\d+(?:\.\d*)?|\.\d+", expression)))
     if used - given or (problem.meta.get("use_all", True) and given - used):
-        return Verdict(0.0, "it does not use the given numbers as asked")
-    return Verdict(float(value == target), f"{expression.strip()[:60]} = {value}")
+        return Verdict(0.0, "it does not use the given numbers as asked", answer, form)
+    return Verdict(float(value == target), f"{expression.strip()[:60]} = {value}", answer, form)

@@ -1,13 +1,19 @@
 """Finding the final answer in what a model wrote, once and the same way for every reader.
 
-Place: `split_thinking` takes the thinking away, `extract_answer` reads the rest. Nothing here looks into thinking: half a
-thought is never an answer. No judging (`answers.py`), no network, linear in the length of the text.
+Place: `split_thinking` takes the thinking away, `extract_answer` reads the rest; verifiers begin with `read_answer` or
+`read_code`, which also say how the answer was found. Nothing here looks into thinking: half a thought is never an answer.
+No judging (`answers.py`), no network, linear in the length of the text.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
+
+from sixfold.core import AnswerForm
 
 _TAG = re.compile(r"<(/?)think(?:ing)?>|\[(/?)THINK\]")
 _TAGGED = re.compile(r"(?i)<(/?)answer>")
@@ -35,6 +41,25 @@ _EMPHASIS = re.compile(r"(?<![\w)*])\*\*(?=[^\s*])|(?<=[^\s*])\*\*(?![\w(*])")
 _COPULA = re.compile(r"(?<=[\w)}$])\s?(?:です|である|となります|になります)$")
 _LONGEST = 2000
 """Characters of an answer; what is longer is no final answer of the kind that can be compared."""
+
+
+_OPTION = re.compile(
+    r"(?i)\b(?:option|choice|answer|statement|alternative)s?\b[ \t]{0,4}(?:is|would be|must be|should be|[:=])?"
+    r"[ \t]{0,4}[*_$`]{0,4}(?:\(([A-J])\)|\b([A-J])\b(?! {1,4}[a-z]))"
+)
+_ANOTHER = re.compile(r"(?i)[*_$`]{0,4}\s{0,2}(?:,|/|&|and\b|or\b)\s{0,2}(?:and |or )?[*_$`]{0,4}\(?[A-J]\b(?! [a-z])")
+_MATHEMATICAL = re.compile(r"\\[a-zA-Z]+|\b(?:pi|sqrt|sin|cos|tan|log|ln|exp|infinity|yes|no|true|false)\b")
+_LONG_WORD = re.compile(r"[^\W\d_]{2}")
+_FENCE = re.compile(r"(?m)^[ \t]{0,8}(`{3,16}|~{3,16})[ \t]{0,8}([\w+#.-]{0,20})[^\n`]{0,80}$")
+_PYTHON = ("", "python", "py", "python3", "py3", "Python")
+_LONGEST_CODE = 100_000
+
+
+class Found(NamedTuple):
+    """An answer, and how it was found; `None` and "none" where there is no answer."""
+
+    answer: str | None
+    form: AnswerForm
 
 
 class Split(NamedTuple):
@@ -110,6 +135,100 @@ def extract_answer(text: str, *, flexible: bool = False) -> str | None:
         results = _RESULT.findall(lines[-1])
         return clean(results[-1]) if results else None
     return None
+
+
+def read_answer(text: str, *, accept: Callable[[str], bool] | None = None) -> Found:
+    r"""The final answer and how it was found: strict as in `extract_answer`, else flexible.
+
+    Flexible reads the end of the last sentence, the letter that the last line calls the option, and a last line that is
+    nothing but an answer. `accept` says which answers a reader can use: the first that it accepts is taken, the first of all
+    where it accepts none. Where a strict answer is there, only that one and the result inside it are looked at.
+
+    >>> read_answer("Answer: 42"), read_answer("So the correct option is (C)."), read_answer("Adding:\n\n$x = 3$")
+    (Found(answer='42', form='strict'), Found(answer='C', form='flexible'), Found(answer='x = 3', form='flexible'))
+    >>> read_answer("Answer: there were 3 + 4 = 7 of them", accept=str.isdigit)
+    Found(answer='7', form='flexible')
+    """
+    strict = extract_answer(text)
+    found = [Found(strict, "strict")] if strict else []
+    visible = split_thinking(text).text[-20_000:]
+    found += [Found(a, "flexible") for a in (_inside(strict) if strict else _at_the_end(visible)) if a]
+    return next((f for f in found if accept is None or accept(str(f.answer))), found[0] if found else Found(None, "none"))
+
+
+def _inside(answer: str) -> Iterator[str | None]:
+    """What a longer statement of an answer comes to: its last result, else the option it names."""
+    if len(answer.split()) > 4:
+        results = _RESULT.findall(answer)
+        yield clean(results[-1]) if results else None
+        yield _option(answer)
+
+
+def _at_the_end(text: str) -> Iterator[str | None]:
+    """Answers that the last line of `text` may mean, the surest first."""
+    lines = [line for line in text.splitlines() if line.strip() and line.strip() not in ("$$", "\\]", "\\)", "```", "---")]
+    if not lines:
+        return
+    last = lines[-1][-_LONGEST:]
+    line = clean(last)
+    if line and len(line) <= 200 and not _LONG_WORD.search(_MATHEMATICAL.sub("", line)):
+        yield line
+    yield _option(last)
+    results = _RESULT.findall(last)
+    yield clean(results[-1]) if results else None
+    if line and len(lines) == 1 and len(line) <= 200 and len(line.split()) <= 3:
+        yield line
+
+
+def _option(line: str) -> str | None:
+    """The letter that `line` calls the option or answer, where it calls only one so."""
+    named = list(_OPTION.finditer(line))
+    letters = {(m[1] or m[2]).upper() for m in named}
+    return None if len(letters) != 1 or any(_ANOTHER.match(line, m.end()) for m in named) else letters.pop()
+
+
+def read_code(text: str) -> Found:
+    r"""The program that `text` ends with: the last whole fenced block, of those in Python where any is called so or nothing.
+
+    Flexible: an opened block that was never closed, or the visible text itself, where it compiles and does something.
+
+    >>> read_code("So:\n```python\nprint(1)\n```\nIt prints\n```text\n1\n```")
+    Found(answer='print(1)', form='strict')
+    >>> read_code("def f(x):\n    return x")
+    Found(answer='def f(x):\n    return x', form='flexible')
+    """
+    visible = split_thinking(text).text[-2 * _LONGEST_CODE :]
+    blocks: list[tuple[str, str]] = []
+    opened: re.Match[str] | None = None
+    for fence in _FENCE.finditer(visible):
+        if opened is None:
+            opened = fence
+        elif fence[1].startswith(opened[1]) and not fence[2]:
+            blocks.append((opened[2], visible[opened.end() + 1 : fence.start()].rstrip()))
+            opened = None
+    whole = [b for b in blocks if b[1].strip() and len(b[1]) <= _LONGEST_CODE]
+    if whole:
+        return Found(next((code for label, code in reversed(whole) if label in _PYTHON), whole[-1][1]), "strict")
+    rest = visible[opened.end() + 1 :] if opened else visible
+    return Found(rest.strip("\n").rstrip(), "flexible") if _is_code(rest) else Found(None, "none")
+
+
+def _is_code(text: str) -> bool:
+    """Whether `text` compiles as Python and does more than name something; it is not run."""
+    if not re.search(
+        r"(?m)^\s{0,40}(?:async def|def|class|import|from|return|for|while|print|if)\b|^[a-zA-Z_]\w{0,40} ?=[^=]", text
+    ):
+        return False
+    if len(text) > _LONGEST_CODE:
+        return False
+    indented = text.strip("\n").startswith((" ", "\t"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(f"def f():\n{text}" if indented else text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _last_tagged(text: str) -> str | None:

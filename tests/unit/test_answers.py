@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sixfold.core import Problem
-from sixfold.verify.answers import answer_key, answer_keys, evaluate, same_answer
+from sixfold.verify.answers import answer_key, answer_keys, same_answer
+from sixfold.verify.evaluate import evaluate
 from sixfold.verify.arithmetic import makes_target
 
 DATA = Path(os.environ.get("SIXFOLD_DATA") or Path(__file__).parents[3] / "shared" / "data")

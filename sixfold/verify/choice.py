@@ -1,0 +1,202 @@
+"""Multiple choice: which one option does an answer name, by its label or by its text?
+
+Place: the verifier `choice`. An answer may name an option by label ("C", "(C)", "option C"), by its whole text (numbers by
+value), or by both, if both agree. Hedges, negations and several options score 0. A bare label is always read as a label, even
+where another option's text looks like it. `meta["labels"] = []` says that the question shows no labels, so that only the text
+counts.
+
+Not here: guessing an option from a paraphrase, or from the reasoning before the answer.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sixfold.core import AnswerForm, Problem, Verdict
+from sixfold.verify.blocks import normalised, read_line
+from sixfold.verify.extract import read_answer, split_thinking
+from sixfold.verify.quantity import read_number
+
+_NEGATED = re.compile(
+    r"(?i)\b(?:not|never|neither|nor|no longer|except|false|wrong|incorrect|cannot|anything but|other than|rather than)\b"
+    r"|n['’]t\b"
+)
+_EXPLAINED = re.compile(r"(?i)[\s,;:.(–—-]*(?:because|since|as|for|which|due to|so|this|that)\b")
+_PRAISE = re.compile(
+    r"(?i)\s*(?:is|would be|seems) (?:the )?(?:most )?(?:correct|right|best|true|likely)(?: (?:answer|option|choice|one))?\.?$"
+)
+_LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox|rm|bf)\s*\{([^{}]*)\}")
+_LONGEST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of a question. `label` matches any label; `texts` are normalised."""
+
+    labels: Sequence[str]
+    texts: Sequence[str]
+
+    @property
+    def label(self) -> str:
+        return (
+            "(?:" + "|".join(re.escape(x) for x in sorted(self.labels, key=len, reverse=True)) + ")" if self.labels else "(?!)"
+        )
+
+    def index(self, label: str) -> int:
+        return [x.casefold() for x in self.labels].index(label.casefold())
+
+
+def judge_choice(problem: Problem, text: str) -> Verdict:
+    """`meta`: `choices` (texts), `labels` (A, B, ... where missing, at most 26). `answer` is a label or an option's text. 1 or
+    0.
+
+    >>> problem = Problem("p", "Capital?", answer="B", meta={"choices": ["Rome", "Paris"]})
+    >>> [judge_choice(problem, f"Answer: {a}").score for a in ("(B)", "paris", "B. Paris", "B. Rome", "A or B", "not A")]
+    [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
+    """
+    options = _options(problem)
+    if isinstance(options, str):
+        return Verdict(None, options)
+    known = _reference(str(problem.answer), options)
+    if known is None:
+        return Verdict(None, f"the reference {str(problem.answer)[:40]!r} is not one of the options")
+    answer, form, picked = _read(text, options)
+    if not answer:
+        return Verdict(0.0, "no answer")
+    if picked is None:
+        return Verdict(0.0, f"{answer[:60]!r} does not name exactly one option", answer, form)
+    names = options.labels or options.texts
+    return Verdict(float(picked == known), f"names {names[picked][:60]}, the answer is {names[known][:60]}", answer, form)
+
+
+def _read(text: str, options: Options) -> tuple[str | None, AnswerForm, int | None]:
+    """What was judged, how it was found, and the option that it names."""
+    line = read_line(text)
+    if line.answer:
+        if (picked := pick_option(line.answer, options)) is not None:
+            return line.answer, "strict", picked
+        called = _called(line.answer, options)
+        return line.answer, "strict" if called is None else "flexible", called
+    lines = [x[-_LONGEST:] for x in split_thinking(text).text[-20_000:].splitlines() if x.strip()][-30:]
+    last = lines[-1].strip() if lines else ""
+    answer, form = read_answer(text, accept=lambda a: pick_option(a, options) is not None)
+    if len({i for x in lines if (i := pick_option(x, options)) is not None}) > 1:
+        return answer or last, "flexible", None  # the options, listed
+    if (picked := pick_option(last, options)) is not None:
+        return last, "flexible", picked
+    return answer, form, pick_option(answer, options) if answer and not _NEGATED.search(last) else None
+
+
+def _options(problem: Problem) -> Options | str:
+    """The options of a problem, or what is wrong with them."""
+    choices, labels = problem.meta.get("choices") or [], problem.meta.get("labels")
+    if labels is None:
+        labels = list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(choices)])
+    if not isinstance(choices, list | tuple) or not isinstance(labels, list | tuple) or not (choices or labels):
+        return "the problem has no list of choices"
+    if problem.answer is None or (choices and labels and len(choices) != len(labels)) or max(len(choices), len(labels)) > 100:
+        return "the problem has no answer, or not one label a choice"
+    if len({str(x).casefold() for x in labels}) < len(labels) or not all(str(x).strip() for x in labels):
+        return "two choices share a label"
+    return Options([str(x) for x in labels], [normalised(x) for x in choices])
+
+
+def _reference(answer: str, options: Options) -> int | None:
+    bare = answer.strip().strip("().").casefold()
+    if bare in (folded := [x.casefold() for x in options.labels]):
+        return folded.index(bare)
+    same = [i for i, t in enumerate(options.texts) if t == normalised(answer)]
+    return same[0] if len(same) == 1 else None
+
+
+def pick_option(answer: str, options: Options) -> int | None:
+    """The one option that an answer names, all of the answer read; `None` for none, several, or a label and a text that
+    disagree.
+
+    >>> options = Options(["A", "B"], ["rome", "paris"])
+    >>> [pick_option(a, options) for a in ("option B", "B: Paris", "Paris (B)", "Rome (B)", "A, B", "A because it is old")]
+    [1, 1, 1, None, None, 0]
+    """
+    if len(answer) > _LONGEST:
+        return None
+    text = _LATEX.sub(r"\1", unicodedata.normalize("NFKC", answer)).replace("\\ ", " ").replace("\\", "")
+    text = text.strip().strip("$*_`{} ").strip()
+    text = _PRAISE.sub("", text).rstrip(". ")
+    label = options.label
+    if alone := re.fullmatch(
+        rf"(?i)(?:(?:the )?(?:option|choice|answer|letter)(?: is)?\s*:?\s*)?[(\[<]?\s*({label})\s*[)\]>:.,]?", text
+    ):
+        return options.index(alone[1])
+    if (by_text := _by_text(text, options)) is not None:
+        return by_text
+    start = rf"(?:(?i:(?:the )?(?:option|choice|answer)(?: is)?\s*:?\s*))?(?:[(\[]\s*({label})\s*[)\]]|({label}))"
+    for pattern in (
+        rf"{start}(?:[*_$`]*\s*[.:)=,–—-]\s*[*_$`]*|\s+(?=\S))(.+)",
+        rf"(?i){start}(?:[*_`]*\s*[.:)]\s*[*_`]*)(.+)",
+    ):
+        if (led := re.fullmatch(pattern, text, re.DOTALL)) and len(led[3]) > 0:
+            i = options.index(led[1] or led[2])
+            return i if _agrees(led[3], i, options) else None
+    if ended := re.fullmatch(
+        rf"(.+?)[\s,–—-]*(?:\(\s*(?:(?i:option|choice|answer)\s+)?({label})\s*\)|(?i:option|choice)\s+({label}))",
+        text,
+        re.DOTALL,
+    ):
+        i = options.index(ended[2] or ended[3])
+        return i if _by_text(ended[1], options) == i else None
+    return None
+
+
+def _by_text(text: str, options: Options) -> int | None:
+    whole = normalised(text)
+    same = [i for i, t in enumerate(options.texts) if t == whole]
+    if not same and (value := read_number(whole)) is not None:
+        same = [i for i, t in enumerate(options.texts) if read_number(t) == value]
+    return same[0] if len(same) == 1 else None
+
+
+def _agrees(rest: str, i: int, options: Options) -> bool:
+    """Whether what follows a label says nothing against it: the option's text, or most of its words, or a reason."""
+    said = normalised(rest)
+    own = options.texts[i] if options.texts else ""
+    if not said or said == own:
+        return True
+    others = {t for j, t in enumerate(options.texts) if j != i and t != own}
+    rest_of_it = rest[len(own) :] if own and said.startswith(own) else rest
+    if said in others or _mentions_label(rest_of_it, i, options):
+        return False
+    if any(len(o) > 2 and o not in own and re.search(rf"(?<!\w){re.escape(o)}(?!\w)", said) for o in others):
+        return False
+    if (number := read_number(said)) is not None:
+        return number == read_number(own)
+    if own and re.match(rf"{re.escape(own)}(?!\w)", said):
+        return not _NEGATED.search(rest_of_it) and not re.match(r"\W*(?:or|and)\b", said[len(own) :])
+    if _NEGATED.search(said) and not _NEGATED.search(own):
+        return False
+    if _EXPLAINED.match(rest):
+        return True
+    words = set(re.findall(r"\w+", said))
+    return bool(words) and 2 * len(words & set(re.findall(r"\w+", own))) >= len(words)
+
+
+def _mentions_label(text: str, i: int, options: Options) -> bool:
+    """Whether `text` speaks of another label."""
+    one = rf"[(\[]?({options.label})(?!\w)"
+    hedged = r"(?i:\b(?:option|choice|or|and|also|either|maybe|perhaps|possibly)\b|[/&,])"
+    spoken = rf"\(\s*({options.label})\s*\)|{hedged}\s*{one}|^\W*{one}\W*$"
+    named = {next(g for g in m.groups() if g) for m in re.finditer(spoken, text)}
+    return any(options.index(n) != i for n in named)
+
+
+def _called(line: str, options: Options) -> int | None:
+    """The one option that a sentence calls the answer, where it neither hedges nor denies."""
+    if _NEGATED.search(line) or not options.labels or len(line) > _LONGEST:
+        return None
+    named = {
+        options.index(m[1] or m[2])
+        for m in re.finditer(rf"\(\s*({options.label})\s*\)|\b(?i:option|choice)\s+({options.label})(?!\w)", line)
+    }
+    return next(iter(named)) if len(named) == 1 and not _mentions_label(line, next(iter(named)), options) else None

@@ -1,0 +1,100 @@
+"""How answers and programs are found, and how it is said whether the prompt's form was kept."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sixfold.verify.extract import Found, extract_answer, read_answer, read_code
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "form"),
+    [
+        ("Answer: 42", "42", "strict"),
+        ("so \\boxed{x = 3}", "x = 3", "strict"),
+        ("<answer>B</answer>", "B", "strict"),
+        ("<think>Answer: 5</think>\n42", "42", "flexible"),
+        ("Adding both:\n42", "42", "flexible"),
+        ("Therefore\n\nx = 3", "x = 3", "flexible"),
+        ("We get\n\\[\n\\frac{1}{2}\n\\]", "\\frac{1}{2}", "flexible"),
+        ("We get\n$$2\\sqrt{3}$$", "2\\sqrt{3}", "flexible"),
+        ("So the correct option is (C).", "C", "flexible"),
+        ("The correct option is **B**", "B", "flexible"),
+        ("Hence choice D is right: it is hotter.", None, "none"),
+        ("Monday", "Monday", "flexible"),
+        ("So 3 + 4 = 7.", "7", "flexible"),
+        ("Options (A) and (B) are right.", None, "none"),
+        ("Option A, B, C", None, "none"),
+        ("I do not know.", None, "none"),
+        ("A long thought about a cat.", None, "none"),
+        ("<think>Answer: 5", None, "none"),
+        ("", None, "none"),
+    ],
+)
+def test_read_answer(text: str, answer: str | None, form: str) -> None:
+    assert read_answer(text) == (answer, form)
+
+
+def test_a_reader_that_cannot_use_the_strict_answer_gets_the_result_inside_it() -> None:
+    text = "The answer is that there were 3 + 4 = 7 apples"
+    assert read_answer(text).form == "strict"
+    assert read_answer(text, accept=str.isdigit) == Found("7", "flexible")
+    assert read_answer("Answer: a long list of many words\n\n12", accept=str.isdigit).form == "strict"
+
+
+@given(st.text(max_size=80), st.sampled_from(["", "Answer: ", "\\boxed{", "option "]))
+def test_strict_is_what_extract_answer_says(text: str, before: str) -> None:
+    found = read_answer(before + text)
+    assert (found.form == "strict") == (extract_answer(before + text) is not None)
+    assert (found.form == "none") == (found.answer is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "form"),
+    [
+        ("```python\nx = 1\n```", "x = 1", "strict"),
+        ("```python\nx = 1\n```\nor\n```\nx = 2\n```\n", "x = 2", "strict"),
+        ("```python\nx = 1\n```\nIt prints\n```text\n1\n```", "x = 1", "strict"),
+        ("~~~py\nx = '```'\n~~~", "x = '```'", "strict"),
+        ("````\n```\nprint(1)\n```\n````", "```\nprint(1)\n```", "strict"),
+        ("```python\nx = 1\n```\n```python\nx = ", "x = 1", "strict"),
+        ("```python\ndef f():\n    return 1", "def f():\n    return 1", "flexible"),
+        ("def f():\n    return 1", "def f():\n    return 1", "flexible"),
+        ("    return x + 1", "    return x + 1", "flexible"),
+        ("import os\nprint(1)\n", "import os\nprint(1)", "flexible"),
+        ("<think>```python\nx = 1\n```", None, "none"),
+        ("<think>a</think>print('hello')", "print('hello')", "flexible"),
+        ("It is 5.", None, "none"),
+        ("if you add", None, "none"),
+        ("", None, "none"),
+    ],
+)
+def test_read_code(text: str, code: str | None, form: str) -> None:
+    assert read_code(text) == (code, form)
+
+
+@given(st.text(st.sampled_from("`~ \n\tpythondef:()=1"), max_size=60))
+def test_reading_code_never_raises(text: str) -> None:
+    found = read_code(text)
+    assert (found.form == "none") == (found.answer is None)
+
+
+SLOW_IF_ANYTHING = r"""
+from sixfold.verify.extract import read_answer, read_code
+for run in ["option ", "answer is (", "`", "```\n", "```python\n", "~~~", "$$\n", "\\boxed{", "1 ", "= 1 ", "x", "(", "-",
+            "not ", "x = 1\n", "def f(): pass\n", "(A) or ", "if 1:\n ", "\\", "*", "{", " ", "\n", "1,", "option A, "]:
+    text = (run * 1_000_000)[:1_000_000]
+    read_answer(text, accept=str.isdigit), read_code(text), read_code("print(1)\n" + text[:99_000])
+print("done")
+"""
+
+
+def test_no_input_makes_reading_slow() -> None:
+    """A regular expression that backtracks makes this take hours, not seconds."""
+    ended = subprocess.run([sys.executable, "-c", SLOW_IF_ANYTHING], capture_output=True, text=True, timeout=300, check=False)
+    assert ended.stdout == "done\n", ended.stderr
