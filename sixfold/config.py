@@ -234,7 +234,8 @@ class EvalConfig(Config):
     decontamination: Path | None = None
     """The report.json of `sixfold data decontaminate` for what the model was trained on; results quote it."""
     solve: SolveConfig = SolveConfig.model_validate(_BARE)
-    """How a sample is answered: as for solve, but one candidate and no plan unless given, so that the bare model is measured."""
+    """How a sample is answered: as for solve, but one candidate and no plan unless given, so that the bare model is
+    measured."""
 
     @field_validator("solve", mode="before")
     @classmethod

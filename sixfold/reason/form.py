@@ -1,7 +1,7 @@
 """The form of an answer: what a candidate is told to end with, how its answer is read, and how it is made to give one.
 
-Place: `solve.py` looks up the form by the problem's verifier; `attempt.py` reads and forces answers through it. Judging is not here:
-a verifier reads the text again with the same functions (`verify/extract.py`).
+Place: `solve.py` looks up the form by the problem's verifier; `attempt.py` reads and forces answers through it. Judging is not
+here: a verifier reads the text again with the same functions (`verify/extract.py`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sixfold.verify.extract import clean, extract_answer, read_code, split_think
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`read(text, flexible)` finds the answer in what was written. A candidate whose thinking was cut goes on from `opening` until
-    `stop`; `said` reads what it then wrote, and `ending` makes the text whole."""
+    """`read(text, flexible)` finds the answer in what was written. A candidate whose thinking was cut goes on from `opening`
+    until `stop`; `said` reads what it then wrote, and `ending` makes the text whole."""
 
     system: str
     read: Callable[[str, bool], str | None]

@@ -307,8 +307,9 @@ def _certain(run: _Run, running: int) -> str | None:
 def _ended(run: _Run, attempt: Attempt) -> None:
     run.attempts[attempt.index] = attempt
     data = {
-        "status": attempt.status, "usage": asdict(attempt.usage), "mean_logprob": attempt.mean_logprob, "ttft_s": attempt.ttft_s,
-        "elapsed_s": attempt.elapsed_s, "error": attempt.error, "retries": attempt.retries, "text": attempt.text,
+        "status": attempt.status, "usage": asdict(attempt.usage), "mean_logprob": attempt.mean_logprob, "ttft_s":
+        attempt.ttft_s, "elapsed_s": attempt.elapsed_s, "error": attempt.error, "retries": attempt.retries, "text":
+        attempt.text,
     }  # fmt: skip
     run.context.emit("attempt_done", attempt.index, attempt.answer or "", data)
 

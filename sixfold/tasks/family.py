@@ -1,8 +1,8 @@
 """A generated family: problems out of a seed, with worked solutions, and the proof that they are right.
 
-Place: `catalog.py` lists the families of all domains and turns each level into a `Task`. A family is three things: `make` writes a
-problem and its worked solution, `prove` reads both again with code of its own, and `floor` says what a fixed guess earns. Splits
-are by hash: which one a question belongs to follows from its text alone, so that no seed can move it.
+Place: `catalog.py` lists the families of all domains and turns each level into a `Task`. A family is three things: `make`
+writes a problem and its worked solution, `prove` reads both again with code of its own, and `floor` says what a fixed guess
+earns. Splits are by hash: which one a question belongs to follows from its text alone, so that no seed can move it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _TRIES = 400
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`make(generator, level)` gives a problem of level 1 to `levels`; `prove(problem)` lists what is wrong with one, reading its
-    text alone. `floor` is what the best fixed guess scores at most, 0..1. `masked` families are split by the question with its
-    digits masked, so that no wording with other numbers crosses from training to test."""
+    """`make(generator, level)` gives a problem of level 1 to `levels`; `prove(problem)` lists what is wrong with one, reading
+    its text alone. `floor` is what the best fixed guess scores at most, 0..1. `masked` families are split by the question with
+    its digits masked, so that no wording with other numbers crosses from training to test."""
 
     name: str
     domain: Domain

@@ -1,7 +1,7 @@
 """The families of the domain science: what is generated, how it is proved, and what guessing earns.
 
 Place: `catalog.py` lists them with those of the other domains. Floors are bounds over all levels, measured with the verifier on
-a thousand problems of a level, where a number alone may stand for one with its unit.
+a thousand problems of a level, where a number alone may stand for one with its unit; for choices, one in five and chance.
 """
 
 from __future__ import annotations

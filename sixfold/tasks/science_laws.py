@@ -22,7 +22,7 @@ _STUFF = "stone metal wood plastic glass clay resin wax alloy rubber".split()
 _DEVICES = "lamp heater motor kettle oven fan pump toaster iron dryer".split()
 _WORDS = {"who": _MOVERS, "stuff": _STUFF, "device": _DEVICES}
 EXACT = 0.0001
-"""Relative tolerance of answers: they end after two decimals at most, so that nobody has to round, and a slip of one is wrong."""
+"""Relative tolerance of answers: they end after two decimals at most, so nobody has to round, and a slip of one is wrong."""
 _OPERATIONS: Mapping[str, Callable[[Fraction, Fraction], Fraction]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from sixfold.core import Problem
 from sixfold.verify.answers import answer_key, answer_keys, same_answer
-from sixfold.verify.evaluate import evaluate
 from sixfold.verify.arithmetic import makes_target
+from sixfold.verify.evaluate import evaluate
 
 DATA = Path(os.environ.get("SIXFOLD_DATA") or Path(__file__).parents[3] / "shared" / "data")
 

@@ -108,7 +108,7 @@ async def test_the_comparison_is_printed_and_written(tmp_path: Path, capsys: pyt
     page = (tmp_path / "out" / "compare.md").read_text("utf-8")
     assert "| logic/more | 4 |" in page
     assert "Noise: the interval holds 0" in page
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"compare.json", "compare.md", "difference.png", "difference.svg"}  # noqa: ASYNC240
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"compare.json", "compare.md", "difference.png", "difference.svg"}
     svg = (tmp_path / "out" / "difference.svg").read_bytes()
     write_comparison(found, tmp_path / "out")
     assert (tmp_path / "out" / "difference.svg").read_bytes() == svg
