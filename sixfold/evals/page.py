@@ -10,21 +10,21 @@ from typing import Any
 
 Record = Mapping[str, Any]
 
-REPORT_HEAD = ("task", "questions", "accuracy (95 %)", "floor", "strict", "truncated", "unparsed", "unscored", "failed",
-        "tokens/right", "s/right")  # fmt: skip
+REPORT_HEAD = (
+    "task", "questions", "accuracy (95 %)", "floor", "strict", "forced", "truncated", "unparsed", "unscored", "failed",
+    "tokens/right", "s/right",
+)  # fmt: skip
 
 
 def report_rows(report: Record) -> list[tuple[str, ...]]:
     """The rows below `REPORT_HEAD`: every task, then macro averages."""
     rows = [_row(task) for task in report["tasks"]]
-    blank = ("",) * 5
-    if len(report["domains"]) > 1:
-        rows += [
-            (f"macro {d}", tasks_of(m), interval(m), percent(m["floor"]), *blank, "", "") for d, m in report["domains"].items()
-        ]
+    blank = ("",) * (len(REPORT_HEAD) - 4)
+    if 1 < len(report["domains"]) < len(report["tasks"]):
+        rows += [(f"macro {d}", tasks_of(m), interval(m), percent(m["floor"]), *blank) for d, m in report["domains"].items()]
     if len(report["tasks"]) > 1:
         whole = report["macro"]
-        rows.append(("macro", tasks_of(whole), interval(whole), percent(whole["floor"]), *blank, "", ""))
+        rows.append(("macro", tasks_of(whole), interval(whole), percent(whole["floor"]), *blank))
     return rows
 
 
@@ -33,7 +33,7 @@ def _row(task: Record) -> tuple[str, ...]:
     several = f" x {task['samples_a_question']}" if task["samples_a_question"] > 1 else ""
     return (
         task["name"], f"{task['questions']}{several}", interval(task["accuracy"]), percent(task["floor"]),
-        percent(task["strict"]["value"]), percent(rates["truncated"]), percent(rates["unparsed"]), percent(rates["unscored"]),
+        percent(task["strict"]["value"]), *(percent(rates[name]) for name in ("forced", "truncated", "unparsed", "unscored")),
         str(task["failed"]), number(cost["tokens_a_right_answer"]), number(cost["seconds_a_right_answer"]),
     )  # fmt: skip
 
@@ -96,10 +96,11 @@ def report_page(report: Record, picture: bool = False) -> str:
     parts.append(
         "## How to read this\n\n"
         "Accuracy is pass@1: the mean over a question's samples, then over questions. The interval is Wilson's where a "
-        "question has one sample, else a bootstrap over questions; of macro averages a bootstrap within tasks. Strict counts "
-        "only answers that stand where the prompt asked for them. Truncated: no answer within the tokens. Unparsed: no answer "
-        "was found. Unscored: the answer could not be judged; it is in no accuracy. Floor: what the best fixed guess gets. "
-        "Tokens count every candidate, plan and judgement; seconds are one question's, with "
+        "question has one sample, else a bootstrap over questions; of macro averages a bootstrap within tasks. Strict "
+        "counts only answers that stand where the prompt asked for them. Forced: thinking was cut, then it answered. "
+        "Truncated: no answer within the tokens. Unparsed: no answer was found. Unscored: the answer could not be judged; "
+        "it is in no accuracy. Floor: what the best fixed guess gets. Tokens count every candidate, plan and judgement; "
+        "seconds are one question's, with "
         f"{report['concurrency']} at once.\n\n"
         f"{report['contamination'].capitalize()}.\n\n"
         f"Begun {report['begun']}, seed {report['settings']['seed']}, {settings}; fingerprint {report['fingerprint']}; "

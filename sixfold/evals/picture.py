@@ -80,7 +80,7 @@ def _report_rows(report: Record) -> Iterator[_Row]:
     if several:
         yield _Row("macro averages", strong=True)
         for domain, macro in report["domains"].items():
-            if len(report["domains"]) > 1:
+            if 1 < len(report["domains"]) < len(report["tasks"]):
                 yield _Row(domain, _triple(macro), _tasks(macro["tasks"]), _COLOURS.get(domain, _INK), macro["floor"])
         yield _Row(
             "all tasks", _triple(report["macro"]), _tasks(report["macro"]["tasks"]), _INK, report["macro"]["floor"], True

@@ -21,7 +21,7 @@ from sixfold.evals.stats import (
     Interval,
     Mark,
     bootstrap,
-    macro_bootstrap,
+    macro_interval,
     majority_at_k,
     mean,
     pass_rates,
@@ -210,7 +210,7 @@ def _macro(tasks: Sequence[Record], rates: Mapping[str, Sequence[float]]) -> dic
     if not there:
         return {"value": None, "low": 0.0, "high": 1.0, "tasks": 0, "floor": None}
     values = [rates[t["name"]] for t in there]
-    interval = macro_bootstrap(values) if len(values) > 1 else shown_interval(values[0])
+    interval = macro_interval(values) if len(values) > 1 else shown_interval(values[0])
     return {
         "value": math.fsum(math.fsum(v) / len(v) for v in values) / len(values), "low": interval.low, "high": interval.high,
         "tasks": len(there), "floor": sum(t["floor"] for t in there) / len(there),

@@ -35,14 +35,10 @@ Judging = Callable[[Problem, str], Verdict]
 _LIBRARIES = ("xllamacpp", "math-verify", "sympy", "reasoning-gym", "numpy")
 _NOT_THE_RUN = ("port", "threads", "key_file", "idle_timeout_s")
 """Settings of an engine that change no answer."""
-_FINISH: Mapping[str, str | None] = {
-    "done": "stop",
-    "forced": "length",
-    "truncated": "length",
-    "failed": "error",
-    "cancelled": None,
-}
-_OUT_OF_TOKENS = "out of tokens without an answer"
+_FINISH: Mapping[str, str | None] = {"done": "stop", "forced": "length", "failed": "error", "cancelled": None}
+_OUT_OF_TOKENS, _NO_ANSWER = "out of tokens without an answer", "it ended without an answer"
+_SPARE_TOKENS = 16
+"""How near to the end of the context an engine may stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,9 +266,10 @@ async def run_sample(item: _Item, seed: int, engines: Engines, judge: Judging) -
                 events.append(event)
     attempts, verdicts = [], {}
     for event in sorted((e for e in events if e.kind == "attempt_done"), key=lambda e: e.attempt or 0):
-        verdict = await _judge_attempt(judge, problem, event.data)
+        finish = _finish(event.data, settings, engines.solver)
+        verdict = await _judge_attempt(judge, problem, event.data, finish)
         verdicts[event.attempt or 0] = verdict
-        attempts.append(_attempt_record(event, verdict))
+        attempts.append(_attempt_record(event, verdict, finish))
     chosen = next((e for e in events if e.kind == "chosen"), None)
     if chosen is not None:
         verdict = verdicts[chosen.attempt or 0]
@@ -287,13 +284,24 @@ async def run_sample(item: _Item, seed: int, engines: Engines, judge: Judging) -
     return sample, attempts
 
 
-async def _judge_attempt(judge: Judging, problem: Problem, data: Mapping[str, Any]) -> Verdict:
+def _finish(data: Mapping[str, Any], settings: SolveConfig, engine: Engine) -> str | None:
+    """Why a candidate ended, as its status and its tokens tell: one without an answer may have stopped by itself."""
+    if data["status"] != "truncated":
+        return _FINISH[data["status"]]
+    used, context = data["usage"], engine.info.context_tokens
+    full = context is not None and used["prompt_tokens"] + used["completion_tokens"] >= context - _SPARE_TOKENS
+    return "length" if full or used["completion_tokens"] >= (settings.think_tokens or 0) else "stop"
+
+
+async def _judge_attempt(judge: Judging, problem: Problem, data: Mapping[str, Any], finish: str | None) -> Verdict:
     status = data["status"]
     if status in ("cancelled", "failed"):
         return Verdict(None, status if status == "cancelled" else f"failed: {data['error']}")
     if status == "truncated":
         verdict = await asyncio.to_thread(_judged, judge, problem, "")
-        return verdict if verdict.score is None else replace(verdict, reason=_OUT_OF_TOKENS)
+        return (
+            verdict if verdict.score is None else replace(verdict, reason=_OUT_OF_TOKENS if finish == "length" else _NO_ANSWER)
+        )
     return await asyncio.to_thread(_judged, judge, problem, data["text"])
 
 
@@ -304,11 +312,11 @@ def _judged(judge: Judging, problem: Problem, text: str) -> Verdict:
         return Verdict(None, f"the verifier broke: {type(error).__name__}: {error}")
 
 
-def _attempt_record(event: Event, verdict: Verdict) -> dict[str, Any]:
-    """`answer` is what the candidate is taken to say, `judged` what the verifier read; `finish` follows from `status`."""
+def _attempt_record(event: Event, verdict: Verdict, finish: str | None) -> dict[str, Any]:
+    """`answer` is what the candidate is taken to say, `judged` what the verifier read."""
     data = event.data
     return {
-        "candidate": event.attempt, "status": data["status"], "finish": _FINISH[data["status"]], "answer": event.text or None,
+        "candidate": event.attempt, "status": data["status"], "finish": finish, "answer": event.text or None,
         "judged": verdict.answer, "form": verdict.form, "score": verdict.score, "reason": verdict.reason,
         "prompt_tokens": data["usage"]["prompt_tokens"], "cached_tokens": data["usage"]["cached_tokens"],
         "completion_tokens": data["usage"]["completion_tokens"], "ttft_s": data["ttft_s"], "elapsed_s": data["elapsed_s"],
@@ -325,16 +333,17 @@ def _outcome(
     statuses = [a["status"] for a in attempts]
     error, code, reason = None, 0, verdict.reason
     if failure is not None:
-        code, reason = int(failure.data["code"]), failure.text
+        code, reason = int(failure.data["code"]), failure.text if verdict.score is not None else verdict.reason
         if code != NoAnswerError.exit_code or "failed" in statuses:
-            error = failure.text
+            error = reason = failure.text
+    cut = any(a["status"] == "truncated" and a["finish"] == "length" for a in attempts)
     status = next((a["status"] for a in attempts if chosen is not None and a["candidate"] == chosen.attempt), None)
     phases = account["phases"]
     return {
         "answer": chosen.text if chosen else None, "candidate": chosen.attempt if chosen else None,
         "selector": chosen.data["selector"] if chosen else None, "score": None if error else verdict.score,
         "form": "none" if error else verdict.form, "judged": None if error else verdict.answer, "reason": reason,
-        "truncated": chosen is None and not error and "truncated" in statuses, "forced": status == "forced",
+        "truncated": chosen is None and not error and cut, "forced": status == "forced",
         "plan_failed": any(e.kind == "planned" and bool(e.data["error"]) for e in events),
         "plan_leak": account["plan_leak"],
         "tokens": {

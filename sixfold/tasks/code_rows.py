@@ -76,7 +76,7 @@ def livecodebench(row: Row, index: int, split: str) -> list[Problem]:
         return [code(name, question, None, cases=[{"input": t["input"], "output": t["output"]} for t in tests], **meta)]
     question += f"\n\nComplete this class:\n{row['starter_code']}"
     calls = [method_test(function, t["input"], t["output"]) for t in tests]
-    return [code(name, question, None, tests=calls, setup=_TYPING, entry_point=f"Solution.{function}", **meta)]
+    return [code(name, question, None, tests=calls, setup=_TYPING, **meta)]
 
 
 def method_test(function: str, inputs: str, output: str) -> str:

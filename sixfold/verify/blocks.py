@@ -76,10 +76,7 @@ def read_line(text: str) -> Found:
 def _strict(text: str) -> tuple[str, str | None, bool]:
     """The visible text, what stands after its last mark, and whether a closing mark says where that ends."""
     visible = split_thinking(text).text[-_LONGEST:]
-    end = visible.rfind("[/ANSWER]")  # as CRUXEval writes it
-    start = visible.rfind("[ANSWER]", 0, max(end, 0))
-    tagged = _last_tagged(visible) or (visible[start + 8 : end].strip() if start >= 0 else None)
-    if held := tagged or last_boxed(visible):
+    if held := _last_tagged(visible) or last_boxed(visible, _LONGEST):
         return visible, _unfenced(held), True
     starts = [m.start(1) for p in _MARKS for m in p.finditer(visible)]
     if not starts:

@@ -25,9 +25,11 @@ _NEGATED = re.compile(
     r"|n['’]t\b"
 )
 _EXPLAINED = re.compile(r"(?i)[\s,;:.(–—-]*(?:because|since|as|for|which|due to|so|this|that)\b")
+_HEDGES = re.compile(r"(?i)\W*(?:or|and|but|maybe|perhaps|possibly|probably|unless|if|not)\b")
 _PRAISE = re.compile(
     r"(?i)\s*(?:is|would be|seems) (?:the )?(?:most )?(?:correct|right|best|true|likely)(?: (?:answer|option|choice|one))?\.?$"
 )
+_CALLS = re.compile(r"(?i)\b(?:correct|right|best|answer|choose|select|pick)\b")
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox|rm|bf)\s*\{([^{}]*)\}")
 _LONGEST = 1000
 
@@ -85,7 +87,10 @@ def _read(text: str, options: Options) -> tuple[str | None, AnswerForm, int | No
     answer, form = read_answer(text, accept=lambda a: pick_option(a, options) is not None)
     if len({i for x in lines if (i := pick_option(x, options)) is not None}) > 1:
         return answer or last, "flexible", None  # the options, listed
-    if (picked := pick_option(last, options)) is not None:
+    for line in (last, lines[0] if lines else ""):
+        if (picked := pick_option(line, options)) is not None:
+            return line.strip(), "flexible", picked
+    if _CALLS.search(last) and (picked := _called(last, options)) is not None:
         return last, "flexible", picked
     return answer, form, pick_option(answer, options) if answer and not _NEGATED.search(last) else None
 
@@ -123,15 +128,18 @@ def pick_option(answer: str, options: Options) -> int | None:
     if len(answer) > _LONGEST:
         return None
     text = _LATEX.sub(r"\1", unicodedata.normalize("NFKC", answer)).replace("\\ ", " ").replace("\\", "")
-    text = text.strip().strip("$*_`{} ").strip()
+    text = re.sub(r"^[\s$*_`{}\"'“]+|[\s$*_`{}\"'”.。]+$", "", text)
     text = _PRAISE.sub("", text).rstrip(". ")
     label = options.label
     if alone := re.fullmatch(
         rf"(?i)(?:(?:the )?(?:option|choice|answer|letter)(?: is)?\s*:?\s*)?[(\[<]?\s*({label})\s*[)\]>:.,]?", text
     ):
         return options.index(alone[1])
-    if (by_text := _by_text(text, options)) is not None:
+    if (by_text := _by_text(text, options)) is not None or (by_text := _by_text(answer, options)) is not None:
         return by_text
+    if not options.labels and (led := re.fullmatch(r"([^,;:.–—]{1,80})(?:[,;:.]|\s[–—-])\s+(.+)", text, re.DOTALL)):
+        i = _by_text(led[1], options)
+        return i if i is not None and _adds_nothing(led[2], i, options) else None
     start = rf"(?:(?i:(?:the )?(?:option|choice|answer)(?: is)?\s*:?\s*))?(?:[(\[]\s*({label})\s*[)\]]|({label}))"
     for pattern in (
         rf"{start}(?:[*_$`]*\s*[.:)=,–—-]\s*[*_$`]*|\s+(?=\S))(.+)",
@@ -148,6 +156,12 @@ def pick_option(answer: str, options: Options) -> int | None:
         i = options.index(ended[2] or ended[3])
         return i if _by_text(ended[1], options) == i else None
     return None
+
+
+def _adds_nothing(rest: str, i: int, options: Options) -> bool:
+    """Whether what follows an option's text neither goes on to another option nor hedges."""
+    others = [t for j, t in enumerate(options.texts) if j != i]
+    return not _HEDGES.match(rest) and not any(re.search(rf"(?<!\w){re.escape(o)}(?!\w)", normalised(rest)) for o in others)
 
 
 def _by_text(text: str, options: Options) -> int | None:
@@ -170,8 +184,8 @@ def _agrees(rest: str, i: int, options: Options) -> bool:
         return False
     if any(len(o) > 2 and o not in own and re.search(rf"(?<!\w){re.escape(o)}(?!\w)", said) for o in others):
         return False
-    if (number := read_number(said)) is not None:
-        return number == read_number(own)
+    if (number := read_number(said)) is not None and (known := read_number(own)) is not None:
+        return number == known
     if own and re.match(rf"{re.escape(own)}(?!\w)", said):
         return not _NEGATED.search(rest_of_it) and not re.match(r"\W*(?:or|and)\b", said[len(own) :])
     if _NEGATED.search(said) and not _NEGATED.search(own):
@@ -195,8 +209,15 @@ def _called(line: str, options: Options) -> int | None:
     """The one option that a sentence calls the answer, where it neither hedges nor denies."""
     if _NEGATED.search(line) or not options.labels or len(line) > _LONGEST:
         return None
-    named = {
-        options.index(m[1] or m[2])
-        for m in re.finditer(rf"\(\s*({options.label})\s*\)|\b(?i:option|choice)\s+({options.label})(?!\w)", line)
-    }
-    return next(iter(named)) if len(named) == 1 and not _mentions_label(line, next(iter(named)), options) else None
+    label = options.label
+    found = list(
+        re.finditer(
+            rf"\(\s*({label})\s*\)|\b(?i:option|choice|choose|select|pick)\s+[*_]{{0,2}}({label})(?!\w)"
+            rf"|(?<!\w)({label})[*_]{{0,2}} (?=is (?:the )?(?:correct|right|best)\b)",
+            line,
+        )
+    )
+    named = {options.index(next(g for g in m.groups() if g)) for m in found}
+    if len(named) != 1 or _mentions_label(line, i := named.pop(), options):
+        return None
+    return i if _by_text(line.replace(found[0][0], ""), options) in (i, None) else None

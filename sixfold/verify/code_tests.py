@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import math
 import re
 import secrets
 import sys
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from sixfold.verify.workers import Tools
 
 _TIMEOUT_S = 10.0
+_PATIENCE = 3
+"""How much longer than its processor time a program may take by the clock: a busy machine must not make it wrong."""
 _LONGEST = 65_536
 """Characters of a program."""
 _LONGEST_ARGUMENTS = 8_000
@@ -140,7 +143,7 @@ def _read_report(ran: Ran, other: Ran, secret: str, found: Found, trusted: bool)
 
 def _limits(problem: Problem) -> Limits:
     timeout_s = float(problem.meta.get("timeout_s") or _TIMEOUT_S)
-    return Limits(wall_s=timeout_s, cpu_s=int(timeout_s) + 1)
+    return Limits(wall_s=_PATIENCE * timeout_s, cpu_s=math.ceil(timeout_s))
 
 
 def make_orders(problem: Problem, code: str) -> Orders:
@@ -264,7 +267,7 @@ def _bound(tree: ast.AST) -> set[str]:
 
 
 def _judge_cases(problem: Problem, cases: Sequence[Mapping[str, str]], found: Found, sandbox: Sandbox) -> Verdict:
-    """Run the program once for each case, all of them within the time limit of one, ten times over."""
+    """Run the program once for each case, all of them within ten times the limit of one."""
     files = {"harness.pyc": compiled(harness.__file__), "main.py": str(found.answer).encode("utf-8", "replace")}
     argv = [*sandbox.python, "harness.pyc", "script", "main.py"]
     limits = _limits(problem)

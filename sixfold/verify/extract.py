@@ -16,26 +16,35 @@ from typing import Literal, NamedTuple
 from sixfold.core import AnswerForm
 
 _TAG = re.compile(r"<(/?)think(?:ing)?>|\[(/?)THINK\]")
-_TAGGED = re.compile(r"(?i)<(/?)answer>")
-_IS = r"[*_ \t]{0,4}(?:is\b|是|为|為|は|هو|هي|[:：=])[*_:： \t]{0,8}(?:\n[*_ \t]{0,8}){0,2}(\S[^\n]*)"
+_TAGGED = re.compile(r"(?i:<(/?)(?:final_)?answer>)|\[(/?)ANSWER\]")
+_ENDING = re.compile(r"(?:<\|(?:im_end|end|end_of_text|endoftext|eot_id)\|>|</s>|<eos>|<end_of_turn>)\s*\Z")
+_IS = (
+    r"[*_ \t]{0,4}(?:\bis\b(?: (?:therefore|thus|then|equal to)\b,?)?|\be(?:s|st)\b|\bist\b|是|为|為|は|هو|هي|[:：=])"
+    r"[*_:： \t]{0,8}(?:\n[*_ \t]{0,8}){0,2}(\S[^\n]*)"
+)
 _MARKED = re.compile(
-    r"(?im)^[ \t>*_#-]{0,16}(?:(?:so|thus|therefore|hence)[, ]{1,4})?(?:the )?(?:final |correct )?"
-    r"answer(?: to [^:：\n]{0,80}?)?" + _IS
+    r"(?im)^[^\w\n\"'`(\[{]{0,16}(?:\d{1,2}[.)][ \t*_]{0,8})?(?:(?:so|thus|therefore|hence)[, ]{1,4})?(?:the |my |our )?"
+    r"(?:final |correct |right |best )?(?:answer|ans\b\.?)(?: to [^:：\n]{0,80}?)?" + _IS
 )
 _MARKED_ELSEWHERE = re.compile(
     r"(?m)(?:^|[\s。，、,:：*#>])(?:故|所以|因此|よって|したがって)?(?:(?:最終的な|最終|最终|正确|正しい|最後の|最后的?)の?)?"
-    r"(?:回答|答え|答案|解答|(?:الجواب|الإجابة|الاجابة)(?: (?:النهائي|الصحيح)ة?)?)" + _IS
+    r"(?:回答|答え|答案|解答|정답|(?:[Rr]espuesta|[Rr]esposta|[Rr]isposta|[Rr]éponse)(?: final[ea]?)?|[Aa]ntwort|[Оо]твет|(?:الجواب|الإجابة|الاجابة)(?: (?:النهائي|الصحيح)ة?)?)" + _IS
 )
 _MARKED_INSIDE = re.compile(
     r"(?i)\b(?:final )?answer is[: \t]{1,8}\*{0,3}((?:[-−+$€£¥\\(\[{\d\"“]|(?:yes|no|true|false|[a-j])\b(?! {1,4}[a-z]))[^\n]*)"
 )
 _HEADED = re.compile(r"(?im)^(?:#{1,6}[ *]{0,8}|\*\*)(?:final )?answer[ *:：]{0,8}\n\s{0,8}(\S[^\n]*)")
 _HASHES = re.compile(r"(?m)^####[ \t]{0,8}([-−+$€£¥\\]{0,3}\d[\d,./]*%?[ \t]*$|\S[^\n]*(?=\s*\Z))")
-_SENTENCE_END = re.compile(r"(?<=[^.])\.\s+(?=[A-Z])|。(?=.)")
+_SENTENCE_END = re.compile(r"(?<=[^.])\.\s+(?=[A-Z])|。(?=.)|(?i:[,;]?\s+\(?because\b|(?:[,;]\s+|\s+\()since\b)")
 _RESULT = re.compile(
-    r"(?:=|≈|\bis|\bare|\bhas|\bhave|\bwas|\bgives?|\bgets?|\bequals)[ \t]{0,4}\*{0,3}[ \t]{0,4}"
-    r"([-−]?[$€£¥]?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?%?)(?![\d,.:]*\d|\s?\\(?:sqrt|pi|[dt]?frac|cdot|times)|[\^π√]|[a-zA-Z](?![a-zA-Z]))"
+    r"(?<!not )(?<!n['’]t )(?:=|≈|\bis|\bare|\bhas|\bhave|\bwas|\bgives?|\bgets?|\bequals)[ \t]{0,4}\*{0,3}[ \t]{0,4}"
+    r"([-−]?(?:\\?[$€£¥])?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?%?)(?![\d,.:]*\d|\s?\\(?:sqrt|pi|[dt]?frac|cdot|times)|[\^π√]|[a-zA-Z](?![a-zA-Z]))"
+    r"(?![*%]{0,3}(?:\s?[,–-]\s?|,?\s(?:or|and|to)\s)[$€£¥]?\d)"
 )
+_ONLY_NUMBER = re.compile(
+    r"[^\d=]*?(?<![\w.,^/])([-−]?(?:\\?[$€£¥])?\d(?:[\d,]*\d)?(?:\.\d+)?%?)(?![\w^/])[^\d=]*[.!][*_$)]{0,4}\s*"
+)
+_DENIED = re.compile(r"(?i)\b(?:not|no|never|neither|nor|or|if|either|between|wrong|unless)\b|n['’]t\b")
 _BRACE = re.compile(r"\\boxed\s?\{|[{}]")
 _EMPHASIS = re.compile(r"(?<![\w)*])\*\*(?=[^\s*])|(?<=[^\s*])\*\*(?![\w(*])")
 _COPULA = re.compile(r"(?<=[\w)}$])\s?(?:です|である|となります|になります)$")
@@ -72,7 +81,8 @@ class Split(NamedTuple):
 
 def split_thinking(text: str) -> Split:
     """Thinking and the rest, for `<think>`, `<thinking>` and `[THINK]`. A closing tag without an opening one closes thinking
-    that began with the text (templates often write the opening tag themselves). Later strays are dropped, text is not.
+    that began with the text (templates often write the opening tag themselves). Later strays are dropped, and so is a token
+    that ends the text; other text is not.
 
     >>> split_thinking("<think>2 + 2</think>Answer: 4")
     Split(thinking='2 + 2', text='Answer: 4', state='closed')
@@ -89,11 +99,13 @@ def split_thinking(text: str) -> Split:
         (thinking if inside or (closing and not seen) else visible).append(text[start : tag.start()])
         inside, seen, start = not closing, True, tag.end()
     (thinking if inside else visible).append(text[start:])
-    return Split("".join(thinking), "".join(visible), "open" if inside else "closed" if seen else "none")
+    shown = "".join(visible)
+    shown = shown[:-100] + _ENDING.sub("", shown[-100:])
+    return Split("".join(thinking), shown, "open" if inside else "closed" if seen else "none")
 
 
-def last_boxed(text: str) -> str | None:
-    r"""The content of the last whole `\boxed{...}`, braces balanced.
+def last_boxed(text: str, longest: int = _LONGEST) -> str | None:
+    r"""The content of the last whole `\boxed{...}` of at most `longest` characters, braces balanced.
 
     >>> last_boxed(r"so \boxed{\frac{1}{2}} it is")
     '\\frac{1}{2}'
@@ -103,7 +115,7 @@ def last_boxed(text: str) -> str | None:
     for token in _BRACE.finditer(text):
         if token[0] != "}":
             opened.append(token.end() if len(token[0]) > 1 else -1)
-        elif opened and last[0] < (start := opened.pop()) and token.start() - start <= _LONGEST:
+        elif opened and last[0] < (start := opened.pop()) and token.start() - start <= longest:
             last = (start, token.start())
     return text[slice(*last)].strip() if last[0] >= 0 else None
 
@@ -158,7 +170,7 @@ def read_answer(text: str, *, accept: Callable[[str], bool] | None = None) -> Fo
 
 def _inside(answer: str) -> Iterator[str | None]:
     """What a longer statement of an answer comes to: its last result, else the option it names."""
-    if len(answer.split()) > 4:
+    if len(answer.split()) > 3:
         results = _RESULT.findall(answer)
         yield clean(results[-1]) if results else None
         yield _option(answer)
@@ -176,6 +188,8 @@ def _at_the_end(text: str) -> Iterator[str | None]:
     yield _option(last)
     results = _RESULT.findall(last)
     yield clean(results[-1]) if results else None
+    if (only := _ONLY_NUMBER.fullmatch(last)) and not _DENIED.search(last):
+        yield clean(only[1])
     if line and len(lines) == 1 and len(line) <= 200 and len(line.split()) <= 3:
         yield line
 
@@ -235,8 +249,8 @@ def _last_tagged(text: str) -> str | None:
     """What the last pair of `<answer>` tags with something between them holds."""
     start, found = -1, None
     for tag in _TAGGED.finditer(text):
-        if not tag[1]:
-            start = tag.end() if start < 0 else start
+        if not (tag[1] or tag[2]):
+            start = tag.end()
         elif start >= 0:
             found, start = text[start : tag.start()].strip() or found, -1
     return found
@@ -251,13 +265,13 @@ def clean(answer: str) -> str | None:
     previous = None
     while answer != previous:
         previous = answer
-        answer = re.split(r"<\|?/?(?:im_end|answer|end|eot)", answer.strip(), maxsplit=1)[0]
+        answer = re.split(r"<\|?/?(?:im_end|answer|end|eot)|</s>|<eos>", answer.strip(), maxsplit=1)[0]
         if len(answer) > 2 * _LONGEST:
             return None
         if answer.count("\\boxed") == 1 and (boxed := last_boxed(answer)):
             answer = boxed
         answer = _EMPHASIS.sub("", answer.strip().strip("*_`").strip())
-        answer = re.sub(r"(?i)^(?:final )?answer[ \t]{0,4}[:：=]\s*", "", answer)
+        answer = re.sub(r"(?i)^(?:the )?(?:final |correct )?answer[ \t]{0,4}(?:[:：=]|is\b:?)\s*", "", answer)
         answer = re.sub(r"(?<!\.)\.$", "", answer.rstrip("。"))
         answer = _COPULA.sub("", answer)
         for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ('"', '"'), ("“", "”"), ("「", "」")):

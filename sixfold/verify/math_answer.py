@@ -26,11 +26,12 @@ from sixfold.verify.workers import Tools, WorkerFailed, WorkerTimeout
 _LONGEST = 400
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _KNOWN = re.compile(r"\\[a-zA-Z]+|\b(?:sqrt|sin|cos|tan|cot|sec|csc|arc(?:sin|cos|tan)|log|exp|infinity|frac|binom|pmod|mod)\b")
+_SAYS = re.compile(r"\b(?:is|are|has|have|was|gives?|equals?)\b")
 _TOWER = re.compile(r"\^[({]?[^(){}^+*-]{1,20}\^|\*\*[^*]{1,20}\*\*|\d{60}|\^[({]?\d{5}")
 
 _LARGE = re.compile(r"\d{7}|\^[({]?\d{2}")
-_ONLY_AS_WRITTEN = re.compile(r"\d\s*_|^\d+(?:\.\d+)?-\d+(?:\.\d+)?$|!!|\d:\d|^det\b")
-"""Bases, ranges, double factorials, ratios and times: what no reader below would take for what it is."""
+_ONLY_AS_WRITTEN = re.compile(r"\d\s*_|^\d+(?:\.\d+)?-\d+(?:\.\d+)?$|!!|\d:\d|^det\b|^\d{4}-\d{1,2}-\d{1,2}$|^\d{1,2}/\d{1,2}/\d{4}$")
+"""Bases, ranges, double factorials, ratios, times and dates: what no reader below would take for what it is."""
 
 
 class Told(NamedTuple):
@@ -45,7 +46,7 @@ def judge_math(problem: Problem, text: str, tools: Tools) -> Verdict:
     gold = problem.answer and (clean(problem.answer) or problem.answer.strip())
     if not gold:
         return Verdict(None, "the problem has no known answer")
-    found = read_answer(text, accept=_is_no_sentence if _is_no_sentence(gold) else None)
+    found = read_answer(text, accept=(lambda a: _is_no_sentence(a) and not _SAYS.search(a)) if _is_no_sentence(gold) else None)
     if found.answer is None:
         return Verdict(0.0, "no answer")
     told = compare(gold, found.answer, percent=bool(problem.meta.get("percent")), tolerance=_tolerance(problem))
@@ -149,6 +150,8 @@ def _lists(left: str, right: str) -> Told | None:
         return None
     if len(parts) != len(other) or (brackets != other_brackets and "" not in (brackets, other_brackets)):
         return Told(False, "another list")
+    if (told := _by_name(parts, other, brackets, other_brackets)) is not None:
+        return told
     if (names := _named(parts)) != _named(other) or names:
         same = names == _named(other) and all(compare(a, b).equal for a, b in zip(sorted(parts), sorted(other), strict=True))
         return Told(same, "the same by name" if same else "another list")
@@ -166,6 +169,16 @@ def _named(parts: Sequence[str]) -> list[str]:
     """The different names that parts such as "x = 1" give; none where all have the same or most have none."""
     names = sorted({part.split("=")[0].strip() for part in parts if "=" in part})
     return names if len(names) > 1 else []
+
+
+def _by_name(parts: Sequence[str], other: Sequence[str], brackets: str, other_brackets: str) -> Told | None:
+    """A point "(1, 2)" against "x = 1, y = 2", whose names are in the order of the alphabet; `None` for other lists."""
+    for named, bare, around in ((parts, other, other_brackets), (other, parts, brackets)):
+        names = [part.split("=")[0].strip() for part in named]
+        if around == "()" and not any("=" in b for b in bare) and len(set(names)) == len(names) and all("=" in p for p in named):
+            same = names == sorted(names) and all(compare(_unnamed(p), b).equal for p, b in zip(named, bare, strict=True))
+            return Told(same, "the same point" if same else "another point")
+    return None
 
 
 def _texts(text: str) -> list[str]:

@@ -36,6 +36,7 @@ def _plain(answer: str) -> str:
     text = _SUPERSCRIPT.sub(lambda m: f"^{m[0]}" if len(m[0]) == 1 else f"^({m[0]})", text)
     text = unicodedata.normalize("NFKC", text).strip()
     text = re.sub(r"\d", lambda m: str(int(m[0])), text)
+    text = re.sub(r"(?i)^(?:negative|minus)\s+(?=[\d.])", "-", text)
     if _SPACED.fullmatch(text) and " 000" in text:
         text = text.replace(" ", "")
     text = _REPEATING.sub(_repeating, text)

@@ -444,8 +444,8 @@ def _end_of(process: _Process, limits: Limits) -> Ran:
     if process.told is not None and code > 128:
         code = 128 - code  # bubblewrap gives 128 + n for signal n
     status = process.status or ("ok" if code == 0 else "failed")
-    if status == "failed" and code == -signal.SIGXCPU:
-        status = "timeout"
+    if status == "failed" and ended and -code in (signal.SIGXCPU, signal.SIGKILL):
+        status = "timeout"  # the first process inside cannot kill itself: the kernel did, at the limit of processor time
     if status == "failed" and b"MemoryError" in stderr[-2000:]:
         status = "memory"
     return Ran(status, code, stdout, stderr, elapsed_s)

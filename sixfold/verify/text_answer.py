@@ -34,7 +34,7 @@ def judge_text(problem: Problem, text: str) -> Verdict:
     known = {_compared(a, case, spaces) for a in (problem.answer, *accept)}
 
     def right(answer: str) -> bool:
-        written = [answer, _bare(answer), clean(answer) or answer]
+        written = [answer, _bare(answer), clean(answer) or answer, answer.strip("*` ")]
         return any(_compared(w, case, spaces) in known for w in written)
 
     line = read_line(text)
@@ -93,12 +93,12 @@ def judge_literal(problem: Problem, text: str) -> Verdict:
 
 def _read(answer: str) -> Any:
     """The canonical value of an answer as it was written; `None` where it is no literal."""
-    text = answer.strip()
+    text = re.sub(r"(?<=\d)\.$", "", answer.strip())
     for _ in range(4):
         try:
             return canonical(read_literal(right_of_call(text) or text))
         except ValueError:
-            stripped = text.rstrip(".").strip("$*` \t").removeprefix("text{") or text
+            stripped = re.sub(r"^\\text\{(.*)\}$|\\(?=[{}])", r"\1", text.rstrip(".").strip("$*` \t")) or text
             if stripped == text:
                 return None
             text = stripped

@@ -160,7 +160,7 @@ def f(x):
     "read the files": _SEARCH + """
 def f(x):
     paths = []
-    for top in ("/tmp", "/root", "/home", "/etc", "/dev/shm", "/var", "/box", "/work", "."):
+    for top in ("/tmp", "/home", "/etc", "/dev/shm", "/var", "/box", "."):
         for folder, _, names in os.walk(top): paths += [os.path.join(folder, n) for n in names if not n.endswith((".so", ".a"))][:50]
     return files(paths[:3000])
 """,

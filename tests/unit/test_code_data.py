@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(SANDBOX is None, reason="bubblewrap is missing or may not start here"),
     pytest.mark.skipif(not DATA.is_dir(), reason=f"the public data is not in {DATA} (set SIXFOLD_DATA)"),
 ]
-every = pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)], ids=["sample", "all"])
+every = pytest.mark.parametrize("step", [18, pytest.param(1, marks=pytest.mark.slow)], ids=["sample", "all"])
 
 
 @pytest.fixture(autouse=True)

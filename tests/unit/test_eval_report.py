@@ -13,6 +13,7 @@ from evaluating import PUBLISHED, evaluate, right_answer, sums
 
 from sixfold.core import Request
 from sixfold.engine.scripted import Reply, ScriptedEngine
+from sixfold.evals.page import report_rows
 from sixfold.evals.report import summarise_run, write_report
 from sixfold.evals.stats import wilson
 
@@ -99,6 +100,9 @@ async def test_the_average_over_tasks_is_macro_never_micro(tmp_path: Path) -> No
     assert report["domains"]["logic"]["value"] == 1.0
     assert report["macro"]["floor"] == pytest.approx(0.7 / 3)
     assert "micro" not in json.dumps(report)
+    assert [row[0] for row in report_rows(report)][-3:] == ["macro math", "macro logic", "macro"]
+    low, high = report["macro"]["low"], report["macro"]["high"]
+    assert low < 2 / 3 <= high < 1, "tasks whose questions all came out alike are not certain"
 
 
 async def test_a_page_says_what_a_reader_must_know(tmp_path: Path) -> None:
@@ -114,7 +118,7 @@ async def test_a_page_says_what_a_reader_must_know(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "report.json").read_text("utf-8")) == json.loads(json.dumps(report))
     for words in (
         "script (scripted): one candidate, no plan", "2 samples could not be judged", "temperature 0: the samples",
-        "not above guessing", "Contamination: not checked (no decontamination report).", "| macro |", "| macro code |",
+        "not above guessing", "Contamination: not checked (no decontamination report).", "| macro |",
         "pass@2", "majority@2", "level 2", "code/more\\|odd", "2 x nobody knows", "published in the paper", "temperature: 0.0",
         "![Accuracy", "seed 7",
     ):  # fmt: skip

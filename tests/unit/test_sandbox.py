@@ -67,10 +67,10 @@ def test_every_limit_has_its_name(sandbox: Sandbox, code: str, status: str) -> N
     assert len(ran.stderr) <= 5_000
 
 
-def test_processor_time_is_bounded_by_itself() -> None:
-    sandbox = Sandbox("unsafe")
+@every
+def test_processor_time_is_bounded_by_itself(sandbox: Sandbox) -> None:
     ran = sandbox.run(_python(sandbox, "while True: pass"), Limits(wall_s=30.0, cpu_s=1))
-    assert ran.status in ("timeout", "failed")
+    assert ran.status == "timeout"
     assert ran.elapsed_s < 30.0
 
 

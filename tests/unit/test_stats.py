@@ -17,6 +17,7 @@ from sixfold.evals.stats import (
     finding,
     holm,
     macro_bootstrap,
+    macro_interval,
     macro_paired,
     majority_at_k,
     mean,
@@ -150,6 +151,27 @@ def test_macro_counts_tasks_not_questions_and_resamples_within_them() -> None:
     error = math.sqrt(0.9 * 0.1 / 900 + 0.3 * 0.7 / 10) / 2
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.12)
     assert macro_bootstrap([]) == (0.0, 1.0)
+
+
+def test_a_macro_interval_covers_where_many_tasks_are_all_wrong() -> None:
+    """150 simulated evaluations of 6 tasks of 30 questions, most of them nearly hopeless, as for a small model."""
+    generator, chances = random.Random(9), [0.01, 0.02, 0.02, 0.03, 0.05, 0.4]
+    covered = [0, 0]
+    for trial in range(150):
+        tasks = [[float(generator.random() < chance) for _ in range(30)] for chance in chances]
+        for i, (low, high) in enumerate((macro_interval(tasks, trial), macro_bootstrap(tasks, trial, 1000))):
+            covered[i] += low <= sum(chances) / 6 <= high
+    assert covered[0] >= 138
+    assert covered[0] >= covered[1]
+
+
+def test_a_macro_interval_of_nothing_but_wrong_answers_is_not_certain() -> None:
+    low, high = macro_interval([[0.0] * 10, [0.0] * 10])
+    assert low == 0.0
+    assert 0.05 < high < 0.25
+    assert macro_interval([]) == (0.0, 1.0)
+    spread = [[0.0, 1.0, 0.5, 0.25] * 5, [1.0, 0.0] * 9]
+    assert macro_interval(spread) == macro_bootstrap(spread)
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=1, max_size=30))
