@@ -1,6 +1,6 @@
 # Everything a user or the continuous integration runs. `make` alone prints the list.
 .DEFAULT_GOAL := help
-.PHONY: help solve test check pull format lock bench clean
+.PHONY: help solve test check pull format lock bench bench-verify baseline lm-eval-check clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,6 +38,16 @@ lock: .venv/.dev ## write the lock files anew from pyproject.toml
 
 bench: .venv/.core pull ## measure overhead, the shared prefix and early stopping (some minutes)
 	@$(BIN)/python bench/solve.py $(ARGS)
+
+bench-verify: .venv/.dev ## measure the judging: checks and tested programs a second, precision and recall
+	@$(BIN)/python bench/verify.py $(ARGS) && $(BIN)/python bench/sandbox.py
+
+baseline: .venv/.dev pull ## measure the embedded model on the generated tasks and GSM8K (an hour)
+	@$(BIN)/sixfold eval generated --limit 20 --out runs/baseline-generated $(ARGS)
+	@$(BIN)/sixfold eval gsm8k --out runs/baseline-gsm8k $(ARGS)
+
+lm-eval-check: .venv/.dev pull ## compare a shared task with lm-evaluation-harness, which it installs (some minutes)
+	@SIXFOLD_LM_EVAL=1 $(BIN)/pytest tests/e2e/test_lm_eval.py $(ARGS)
 
 clean: ## remove the environment
 	rm -rf .venv

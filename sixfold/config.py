@@ -225,8 +225,8 @@ class EvalConfig(Config):
     """Independent runs of each question (for pass@k and majority@k); with `published` the task's own number."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Each sample draws with a seed made from this one, its task, question and number, in whatever order it runs."""
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 1
-    """Samples that are worked on at once."""
+    concurrency: Annotated[int | None, Field(ge=1, le=256)] = None
+    """Samples that are worked on at once; empty: as many as make eight candidates."""
     published: bool = False
     """Use the sampling, the token limit, the number of runs and the instruction of the task's published evaluation."""
     allow_unsafe_code: bool = False
@@ -244,5 +244,8 @@ class EvalConfig(Config):
         return {**_BARE, **given} if isinstance(given, dict) and "effort" not in given else given
 
     def resolved(self) -> EvalConfig:
-        """The same with the solver's settings filled in."""
-        return self.model_copy(update={"solve": self.solve.resolved().model_copy(update={"concurrency": self.concurrency})})
+        """The same with the concurrency and the solver's settings filled in."""
+        solve = self.solve.resolved()
+        concurrency = self.concurrency or max(1, 8 // (solve.n or 1))
+        solve = solve.model_copy(update={"concurrency": concurrency})
+        return self.model_copy(update={"concurrency": concurrency, "solve": solve})

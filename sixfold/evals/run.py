@@ -108,7 +108,7 @@ async def run_eval(
         watch.show(todo[0].plan.task.name if todo else items[-1].plan.task.name)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(config.concurrency, len(todo))):
+                for _ in range(min(config.concurrency or 1, len(todo))):
                     group.create_task(worker())
         except* (SixfoldError, BrokenPipeError) as errors:
             raise errors.exceptions[0] from None

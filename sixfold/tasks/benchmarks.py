@@ -39,9 +39,13 @@ _RECORDS = "Think step by step, then end with `Answer:` and the JSON list."
 _CELLS = "Think step by step, then end with a line `Answer: X`; put ` | ` between several answers."
 
 _K2_THINK = Published("K2 Think (2025), model card and report: mean of 16 runs", 16, 1.0, 0.95, 65_536)
-_GREEDY = Published("lm-evaluation-harness: zero-shot chain of thought, greedy", 1, 0.0, 1.0, 2048)
+_GREEDY = Published(
+    "greedy zero-shot chain of thought as in lm-evaluation-harness, with 2,048 tokens for its 256", max_tokens=2048
+)
+_REASONED = Published("greedy zero-shot chain of thought; lm-evaluation-harness compares likelihoods instead", max_tokens=2048)
 _QWEN_MATH = Published("Qwen2.5-Math evaluation: zero-shot chain of thought, greedy", 1, 0.0, 1.0, 2048)
 _GURU = Published("Guru / Reasoning360 offline evaluation", 1, 1.0, 0.7, 28_672)
+_LIKE_GURU = Published("as Guru / Reasoning360 evaluates other sets of this kind", 1, 1.0, 0.7, 28_672)
 _LOGIC_LM = Published("Logic-LM (2023): chain of thought, greedy", 1, 0.0, 1.0, 1024)
 
 
@@ -137,7 +141,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "theoremqa": Benchmark(
         "math", "MIT", "TheoremQA, Chen et al. 2023", _WORD,
-        Published("TheoremQA (2023): chain of thought, greedy", 1, 0.0, 1.0, 1024), 0.11,
+        Published("TheoremQA's own script: chain of thought, greedy", 1, 0.0, 1.0, 2048), 0.11,
         {"test": "theoremqa/test"}, rows.theoremqa_folder,
     ),
     "countdown": Benchmark(
@@ -146,7 +150,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "game24": Benchmark(
         "math", "MIT", "Tree of Thoughts, Yao et al. 2023", _EXPRESSION,
-        Published("Tree of Thoughts (2023)", 1, 0.7, 1.0, 1000), 0.0,
+        Published("Tree of Thoughts (2023): chain of thought, 100 samples", 100, 0.7, 1.0, 1000), 0.0,
         {"test": "game24/test"}, rows.target_folder,
         notes="The paper measures on ranks 901 to 1000 (see the ids).",
     ),
@@ -163,7 +167,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     ),
     "mbpp": Benchmark(
         "code", "CC BY 4.0", "MBPP, Austin et al. 2021", _FUNCTION,
-        Published("lm-evaluation-harness: mbpp, greedy; its three examples are not given here", 1, 0.0, 1.0, 1024), 0.0,
+        Published("lm-evaluation-harness: mbpp, greedy; without its examples, 1,024 tokens for its 256", max_tokens=1024), 0.0,
         {"train": "mbpp/train", "validation": "mbpp/validation", "test": "mbpp/test"}, code_rows.mbpp_folder,
         Repo(
             "google-research-datasets/mbpp",
@@ -205,7 +209,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         {"test": "cruxeval/input"}, code_rows.cruxeval_input_folder, _CRUXEVAL, code_rows.cruxeval_input,
     ),
     "code_contests": Benchmark(
-        "code", "CC BY 4.0", "CodeContests, Li et al. 2022", _PROGRAM, _GURU, 0.0,
+        "code", "CC BY 4.0", "CodeContests, Li et al. 2022", _PROGRAM, _LIKE_GURU, 0.0,
         {"test": "code_contests/test"}, code_rows.code_contests_folder,
         notes="No reference programs. Problems with several right outputs are judged too strictly: one output is known.",
     ),
@@ -220,7 +224,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         notes=f"{_NEVER}: every row carries a canary. Options are shuffled by the hash of the row's id.",
     ),
     "arc_challenge": Benchmark(
-        "science", "CC BY-SA 4.0", "ARC, Clark et al. 2018: challenge", _LETTER, _GREEDY, 0.27,
+        "science", "CC BY-SA 4.0", "ARC, Clark et al. 2018: challenge", _LETTER, _REASONED, 0.27,
         {"test": "arc_challenge/test"}, rows.options_folder,
         Repo(
             "allenai/ai2_arc", {"test": ("ARC-Challenge/test-00000-of-00001.parquet",)},
@@ -295,7 +299,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         notes="References are what the gold programs give. A folder's rows show the retrieved facts, the hub's the whole page.",
     ),
     "tatqa": Benchmark(
-        "tabular", "CC BY 4.0", "TAT-QA, Zhu et al. 2021", _CELLS, _GURU, 0.02,
+        "tabular", "CC BY 4.0", "TAT-QA, Zhu et al. 2021", _CELLS, _LIKE_GURU, 0.02,
         {"validation": "tatqa/dev"}, rows.tatqa_folder,
         Repo(
             "next-tat/TAT-QA", {"validation": ("tatqa_dataset_dev.json",), "test": ("tatqa_dataset_test_gold.json",)},
@@ -304,7 +308,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         rows.tatqa,
     ),
     "wikitq": Benchmark(
-        "tabular", "CC BY-SA 4.0", "WikiTableQuestions, Pasupat and Liang 2015", _CELLS, _GURU, 0.06,
+        "tabular", "CC BY-SA 4.0", "WikiTableQuestions, Pasupat and Liang 2015", _CELLS, _LIKE_GURU, 0.06,
         {"validation": "wikitq/dev"}, rows.wikitq_folder,
         Repo(
             # A commit with the tables as Parquet; the newest one has a script, which is never run.

@@ -15,6 +15,7 @@ import fcntl
 import gzip
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -227,6 +228,7 @@ def _import_hub() -> Any:
         import huggingface_hub.errors
     except ImportError as error:
         raise _missing_extra("huggingface-hub") from error
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every retry; what came of them is told here
     return huggingface_hub
 
 

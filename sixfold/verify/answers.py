@@ -48,8 +48,8 @@ _TIMES: Mapping[str, int] = {"hundred": 10**2, "thousand": 10**3, "million": 10*
 _QUANTITY = re.compile(
     r"(?i)([-+]?)\s*[$€£¥]?\s*([-+]?\d+(?:,\d{3})*(?:\.\d+)?|[-+]?\.\d+)(?:\s*(?:e|\*10\^)\s*\(?([-+]?\d{1,3})\)?)?"
     r"(?:\s*/\s*(\d+(?:\.\d+)?))?(?:\s*(hundred|thousand|million|billion|trillion)\b)?"
-    r"\s*((?!e[-+\d]|(?:more|less|fewer) than\b|(?:pi|and|or|to|plus|minus|times|over|of|squared|cubed|mod|choose|sqrt|exp|ln|lg|log|frac|binom|lfloor|lceil|cot|sec|csc|"
-    r"(?:arc)?(?:sin|cos|tan)h?)\b)(?:[^\W\d_]|[µ°%$€£¥])(?:[^\W\d_]|[/%.\s-]|\^[23]){0,40})?$"
+    r"\s*((?!e[-+\d]|(?:more|less|fewer) than\b|"
+    r"(?:pi|and|or|to|plus|minus|times|over|of|squared|cubed|mod|choose|sqrt|exp|ln|lg|log|frac|binom|lfloor|lceil|cot|sec|csc|(?:arc)?(?:sin|cos|tan)h?)\b)(?:[^\W\d_]|[µ°%$€£¥])(?:[^\W\d_]|[/%.\s-]|\^[23]){0,40})?$"
 )
 _POWER_UNIT = re.compile(r"(?i)\b(square|sq\.?|cubic)\s+([a-z]{1,12})\b")
 _NAME = re.compile(

@@ -22,7 +22,9 @@ def _options(problem: Problem) -> list[str]:
     if variables := meta.get("variables"):
         return sorted({str(v) for values in variables.values() for v in values})
     if values := meta.get("values"):
-        return sorted(map(str, values.values())) if isinstance(values, Mapping) else []
+        # One value for all would be the answer itself.
+        told = sorted({str(v) for v in values.values()}) if isinstance(values, Mapping) else []
+        return [*told, "other"] if len(told) == 1 else told
     return []
 
 

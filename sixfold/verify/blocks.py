@@ -31,6 +31,8 @@ _LONGEST = 20_000
 _DEEPEST = 40
 _MARKS = (_MARKED, _MARKED_ELSEWHERE, _MARKED_INSIDE, _HEADED, _HASHES)
 _GOES_ON = re.compile(r"(?i)\W{0,8}(?:or|and|either|alternatively)\b")
+_TAKEN_BACK = re.compile(r"(?i)\b(?:or|not|wrong|false|alternatively|instead|another|unless|if)\b|n['’]t\b")
+_SENTENCE = re.compile(r"[*_]{0,3}[A-Z](?![.)])(?=.*\s(?!and\b)[a-z]).*[.!:][*_)]{0,4}", re.DOTALL)
 _TOKEN = re.compile(
     r"""\s+|[bBuU]?(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|None\b|True\b|False\b|set\(\)|[-+]?\s?(?:\d[\d_]*)?\.?\d[\d_]*\.?"""
     r"""(?:[eE][-+]?\d{1,3})?j?(?![\w.])|[\[\](){},:]""",
@@ -207,6 +209,29 @@ def read_data(text: str) -> Any:
         return read_json(text)
     except ValueError:
         return read_literal(text)
+
+
+def read_data_in(text: str) -> Any:
+    """JSON or a Python literal with words around it that do not take it back. Raises `ValueError`.
+
+    >>> read_data_in("It is **[1, 2]**, as all clues hold.")
+    [1, 2]
+    """
+    first, last = re.search(r"[\[{]", text), max(text.rfind("]"), text.rfind("}")) + 1
+    if first is None or _TAKEN_BACK.search(text[: first.start()] + text[last:]):
+        raise ValueError("no data, or more than that")
+    return read_data(text[first.start() : last])
+
+
+def without_remarks(block: str) -> str:
+    """A block up to the first blank line, where only sentences follow: an explanation, and not more of the answer.
+
+    >>> without_remarks("- Peru\\n- Cuba\\n\\nBoth have five medals.")
+    '- Peru\\n- Cuba'
+    """
+    first, *rest = [p.strip() for p in re.split(r"\n[ \t]*\n", block.strip("\n"))]
+    sentences = all(len(p.split()) > 2 and _SENTENCE.fullmatch(p) and not _TAKEN_BACK.search(p) for p in rest)
+    return first if sentences else block
 
 
 def read_fields(text: str, names: Sequence[str]) -> dict[str, str] | None:

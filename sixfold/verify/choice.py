@@ -21,7 +21,7 @@ from sixfold.verify.extract import read_answer, split_thinking
 from sixfold.verify.quantity import read_number
 
 _NEGATED = re.compile(
-    r"(?i)\b(?:not|never|neither|nor|no longer|except|false|wrong|incorrect|cannot|anything but|other than|rather than)\b"
+    r"(?i)\b(?:not|never|neither|nor|no longer|except|false|wrong|incorrect|cannot|anything but|other than|rather than|eliminate|rule[sd]? out)\b"
     r"|n['’]t\b"
 )
 _EXPLAINED = re.compile(r"(?i)[\s,;:.(–—-]*(?:because|since|as|for|which|due to|so|this|that)\b")
@@ -87,12 +87,21 @@ def _read(text: str, options: Options) -> tuple[str | None, AnswerForm, int | No
     answer, form = read_answer(text, accept=lambda a: pick_option(a, options) is not None)
     if len({i for x in lines if (i := pick_option(x, options)) is not None}) > 1:
         return answer or last, "flexible", None  # the options, listed
-    for line in (last, lines[0] if lines else ""):
-        if (picked := pick_option(line, options)) is not None:
-            return line.strip(), "flexible", picked
-    if _CALLS.search(last) and (picked := _called(last, options)) is not None:
+    if (picked := pick_option(last, options)) is not None:
         return last, "flexible", picked
+    if _CALLS.search(last) and not last.endswith("?") and (picked := _called(last, options)) is not None:
+        return last, "flexible", picked
+    if answer is None and lines and (picked := pick_option(lines[0], options)) is not None:
+        return lines[0].strip(), "flexible", picked  # the answer first, and then why
     return answer, form, pick_option(answer, options) if answer and not _NEGATED.search(last) else None
+
+
+def _unlatexed(text: str) -> str:
+    return _LATEX.sub(r"\1", unicodedata.normalize("NFKC", text)).replace("\\ ", " ").replace("\\", "")
+
+
+def _said(text: str) -> str:
+    return normalised(_unlatexed(text).strip("$*_`{} "))
 
 
 def _options(problem: Problem) -> Options | str:
@@ -106,14 +115,14 @@ def _options(problem: Problem) -> Options | str:
         return "the problem has no answer, or not one label a choice"
     if len({str(x).casefold() for x in labels}) < len(labels) or not all(str(x).strip() for x in labels):
         return "two choices share a label"
-    return Options([str(x) for x in labels], [normalised(x) for x in choices])
+    return Options([str(x) for x in labels], [_said(str(x)) for x in choices])
 
 
 def _reference(answer: str, options: Options) -> int | None:
     bare = answer.strip().strip("().").casefold()
     if bare in (folded := [x.casefold() for x in options.labels]):
         return folded.index(bare)
-    same = [i for i, t in enumerate(options.texts) if t == normalised(answer)]
+    same = [i for i, t in enumerate(options.texts) if t == _said(answer)]
     return same[0] if len(same) == 1 else None
 
 
@@ -127,15 +136,14 @@ def pick_option(answer: str, options: Options) -> int | None:
     """
     if len(answer) > _LONGEST:
         return None
-    text = _LATEX.sub(r"\1", unicodedata.normalize("NFKC", answer)).replace("\\ ", " ").replace("\\", "")
-    text = re.sub(r"^[\s$*_`{}\"'“]+|[\s$*_`{}\"'”.。]+$", "", text)
+    text = re.sub(r"^[\s$*_`{}\"'“]+|[\s$*_`{}\"'”.。]+$", "", _unlatexed(answer))
     text = _PRAISE.sub("", text).rstrip(". ")
     label = options.label
     if alone := re.fullmatch(
         rf"(?i)(?:(?:the )?(?:option|choice|answer|letter)(?: is)?\s*:?\s*)?[(\[<]?\s*({label})\s*[)\]>:.,]?", text
     ):
         return options.index(alone[1])
-    if (by_text := _by_text(text, options)) is not None or (by_text := _by_text(answer, options)) is not None:
+    if (by_text := _by_text(text, options)) is not None:
         return by_text
     if not options.labels and (led := re.fullmatch(r"([^,;:.–—]{1,80})(?:[,;:.]|\s[–—-])\s+(.+)", text, re.DOTALL)):
         i = _by_text(led[1], options)
@@ -161,11 +169,11 @@ def pick_option(answer: str, options: Options) -> int | None:
 def _adds_nothing(rest: str, i: int, options: Options) -> bool:
     """Whether what follows an option's text neither goes on to another option nor hedges."""
     others = [t for j, t in enumerate(options.texts) if j != i]
-    return not _HEDGES.match(rest) and not any(re.search(rf"(?<!\w){re.escape(o)}(?!\w)", normalised(rest)) for o in others)
+    return not _HEDGES.match(rest) and not any(re.search(rf"(?<!\w){re.escape(o)}(?!\w)", _said(rest)) for o in others)
 
 
 def _by_text(text: str, options: Options) -> int | None:
-    whole = normalised(text)
+    whole = _said(text)
     same = [i for i, t in enumerate(options.texts) if t == whole]
     if not same and (value := read_number(whole)) is not None:
         same = [i for i, t in enumerate(options.texts) if read_number(t) == value]
@@ -174,7 +182,7 @@ def _by_text(text: str, options: Options) -> int | None:
 
 def _agrees(rest: str, i: int, options: Options) -> bool:
     """Whether what follows a label says nothing against it: the option's text, or most of its words, or a reason."""
-    said = normalised(rest)
+    said = _said(rest)
     own = options.texts[i] if options.texts else ""
     if not said or said == own:
         return True

@@ -20,7 +20,7 @@ _TAGGED = re.compile(r"(?i:<(/?)(?:final_)?answer>)|\[(/?)ANSWER\]")
 _ENDING = re.compile(r"(?:<\|(?:im_end|end|end_of_text|endoftext|eot_id)\|>|</s>|<eos>|<end_of_turn>)\s*\Z")
 _IS = (
     r"[*_ \t]{0,4}(?:\bis\b(?: (?:therefore|thus|then|equal to)\b,?)?|\be(?:s|st)\b|\bist\b|是|为|為|は|هو|هي|[:：=])"
-    r"[*_:： \t]{0,8}(?:\n[*_ \t]{0,8}){0,2}(\S[^\n]*)"
+    r"[*_:： \t]{0,8}(?:\n[*_ \t]{0,8}(?:`{3}\w{0,10}(?=\n))?){0,3}(\S[^\n]*)"
 )
 _MARKED = re.compile(
     r"(?im)^[^\w\n\"'`(\[{]{0,16}(?:\d{1,2}[.)][ \t*_]{0,8})?(?:(?:so|thus|therefore|hence)[, ]{1,4})?(?:the |my |our )?"
@@ -28,7 +28,8 @@ _MARKED = re.compile(
 )
 _MARKED_ELSEWHERE = re.compile(
     r"(?m)(?:^|[\s。，、,:：*#>])(?:故|所以|因此|よって|したがって)?(?:(?:最終的な|最終|最终|正确|正しい|最後の|最后的?)の?)?"
-    r"(?:回答|答え|答案|解答|정답|(?:[Rr]espuesta|[Rr]esposta|[Rr]isposta|[Rr]éponse)(?: final[ea]?)?|[Aa]ntwort|[Оо]твет|(?:الجواب|الإجابة|الاجابة)(?: (?:النهائي|الصحيح)ة?)?)" + _IS
+    r"(?:回答|答え|答案|解答|정답|[Aa]ntwort|[Оо]твет|(?:[Rr]esp[uo]e?sta|[Rr]isposta|[Rr]éponse)(?: final[ea]?)?"
+    r"|(?:الجواب|الإجابة|الاجابة)(?: (?:النهائي|الصحيح)ة?)?)" + _IS
 )
 _MARKED_INSIDE = re.compile(
     r"(?i)\b(?:final )?answer is[: \t]{1,8}\*{0,3}((?:[-−+$€£¥\\(\[{\d\"“]|(?:yes|no|true|false|[a-j])\b(?! {1,4}[a-z]))[^\n]*)"
@@ -38,13 +39,13 @@ _HASHES = re.compile(r"(?m)^####[ \t]{0,8}([-−+$€£¥\\]{0,3}\d[\d,./]*%?[ \
 _SENTENCE_END = re.compile(r"(?<=[^.])\.\s+(?=[A-Z])|。(?=.)|(?i:[,;]?\s+\(?because\b|(?:[,;]\s+|\s+\()since\b)")
 _RESULT = re.compile(
     r"(?<!not )(?<!n['’]t )(?:=|≈|\bis|\bare|\bhas|\bhave|\bwas|\bgives?|\bgets?|\bequals)[ \t]{0,4}\*{0,3}[ \t]{0,4}"
-    r"([-−]?(?:\\?[$€£¥])?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?%?)(?![\d,.:]*\d|\s?\\(?:sqrt|pi|[dt]?frac|cdot|times)|[\^π√]|[a-zA-Z](?![a-zA-Z]))"
-    r"(?![*%]{0,3}(?:\s?[,–-]\s?|,?\s(?:or|and|to)\s)[$€£¥]?\d)"
+    r"([-−]?(?:\\?[$€£¥])?\d(?:[\d,]*\d)?(?:\.\d+)?(?:/\d+)?%?)(?![\d,.:/]*\d|\s?\\(?:sqrt|pi|[dt]?frac|cdot|times)|[\^π√]|[a-zA-Z](?![a-zA-Z]))"
+    r"(?![*%]{0,3}(?:\s?[,–-]\s?|,?\s(?:or|and|to)\s)[$€£¥]?\d(?![\d.]*%))"
 )
 _ONLY_NUMBER = re.compile(
     r"[^\d=]*?(?<![\w.,^/])([-−]?(?:\\?[$€£¥])?\d(?:[\d,]*\d)?(?:\.\d+)?%?)(?![\w^/])[^\d=]*[.!][*_$)]{0,4}\s*"
 )
-_DENIED = re.compile(r"(?i)\b(?:not|no|never|neither|nor|or|if|either|between|wrong|unless)\b|n['’]t\b")
+_DENIED = re.compile(r"(?i)\b(?:not|no|never|neither|nor|or|if|either|between|wrong|wait|unless|at most|at least)\b|n['’]t\b")
 _BRACE = re.compile(r"\\boxed\s?\{|[{}]")
 _EMPHASIS = re.compile(r"(?<![\w)*])\*\*(?=[^\s*])|(?<=[^\s*])\*\*(?![\w(*])")
 _COPULA = re.compile(r"(?<=[\w)}$])\s?(?:です|である|となります|になります)$")
@@ -170,7 +171,7 @@ def read_answer(text: str, *, accept: Callable[[str], bool] | None = None) -> Fo
 
 def _inside(answer: str) -> Iterator[str | None]:
     """What a longer statement of an answer comes to: its last result, else the option it names."""
-    if len(answer.split()) > 3:
+    if len(answer.split()) > 3 and not _DENIED.search(answer):
         results = _RESULT.findall(answer)
         yield clean(results[-1]) if results else None
         yield _option(answer)

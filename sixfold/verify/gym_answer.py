@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 
 from sixfold.core import AnswerForm, Problem, Verdict
-from sixfold.verify.blocks import read_block, read_line
+from sixfold.verify.blocks import read_block, read_line, without_remarks
 from sixfold.verify.extract import clean, read_answer
 from sixfold.verify.workers import Tools, WorkerFailed, WorkerTimeout
 
@@ -47,5 +47,5 @@ def _written(reference: str, text: str) -> tuple[list[str], AnswerForm]:
         found = read_answer(text)
     if found.answer is None or len(found.answer) > _LONGEST:
         return [], found.form
-    several = "\n" in found.answer
-    return list(dict.fromkeys(filter(None, (found.answer, None if several else clean(found.answer))))), found.form
+    bare = without_remarks(found.answer) if "\n" in found.answer else clean(found.answer)
+    return list(dict.fromkeys(filter(None, (found.answer, bare)))), found.form

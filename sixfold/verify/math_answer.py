@@ -30,7 +30,9 @@ _SAYS = re.compile(r"\b(?:is|are|has|have|was|gives?|equals?)\b")
 _TOWER = re.compile(r"\^[({]?[^(){}^+*-]{1,20}\^|\*\*[^*]{1,20}\*\*|\d{60}|\^[({]?\d{5}")
 
 _LARGE = re.compile(r"\d{7}|\^[({]?\d{2}")
-_ONLY_AS_WRITTEN = re.compile(r"\d\s*_|^\d+(?:\.\d+)?-\d+(?:\.\d+)?$|!!|\d:\d|^det\b|^\d{4}-\d{1,2}-\d{1,2}$|^\d{1,2}/\d{1,2}/\d{4}$")
+_ONLY_AS_WRITTEN = re.compile(
+    r"\d\s*_|^\d+(?:\.\d+)?-\d+(?:\.\d+)?$|!!|\d:\d|^det\b|^\d{4}-\d{1,2}-\d{1,2}$|^\d{1,2}/\d{1,2}/\d{4}$"
+)
 """Bases, ranges, double factorials, ratios, times and dates: what no reader below would take for what it is."""
 
 
@@ -46,7 +48,7 @@ def judge_math(problem: Problem, text: str, tools: Tools) -> Verdict:
     gold = problem.answer and (clean(problem.answer) or problem.answer.strip())
     if not gold:
         return Verdict(None, "the problem has no known answer")
-    found = read_answer(text, accept=(lambda a: _is_no_sentence(a) and not _SAYS.search(a)) if _is_no_sentence(gold) else None)
+    found = read_answer(text, accept=_is_short if _is_short(gold) else None)
     if found.answer is None:
         return Verdict(0.0, "no answer")
     told = compare(gold, found.answer, percent=bool(problem.meta.get("percent")), tolerance=_tolerance(problem))
@@ -120,8 +122,9 @@ def _tolerance(problem: Problem) -> float:
     return float(value) if isinstance(value, int | float) and 0 <= value < 1 else 0.0
 
 
-def _is_no_sentence(answer: str) -> bool:
-    return len(_WORD.findall(_KNOWN.sub("", answer))) <= 4
+def _is_short(answer: str) -> bool:
+    """Whether it says nothing around the answer itself."""
+    return len(_WORD.findall(_KNOWN.sub("", answer))) <= 4 and not _SAYS.search(answer)
 
 
 def _is_mathematics(text: str) -> bool:
@@ -175,7 +178,12 @@ def _by_name(parts: Sequence[str], other: Sequence[str], brackets: str, other_br
     """A point "(1, 2)" against "x = 1, y = 2", whose names are in the order of the alphabet; `None` for other lists."""
     for named, bare, around in ((parts, other, other_brackets), (other, parts, brackets)):
         names = [part.split("=")[0].strip() for part in named]
-        if around == "()" and not any("=" in b for b in bare) and len(set(names)) == len(names) and all("=" in p for p in named):
+        if (
+            around == "()"
+            and not any("=" in b for b in bare)
+            and len(set(names)) == len(names)
+            and all("=" in p for p in named)
+        ):
             same = names == sorted(names) and all(compare(_unnamed(p), b).equal for p, b in zip(named, bare, strict=True))
             return Told(same, "the same point" if same else "another point")
     return None

@@ -23,7 +23,17 @@ from contextlib import suppress
 from typing import Any
 
 from sixfold.core import Problem, Verdict
-from sixfold.verify.blocks import cut, normalised, read_block, read_data, read_fields, read_line, same_value
+from sixfold.verify.blocks import (
+    cut,
+    normalised,
+    read_block,
+    read_data,
+    read_data_in,
+    read_fields,
+    read_line,
+    same_value,
+    without_remarks,
+)
 from sixfold.verify.extract import Found
 from sixfold.verify.quantity import read_number
 
@@ -140,7 +150,7 @@ def read_assignment(text: str, names: Sequence[str], options: Sequence[object]) 
     "'or' is more than an assignment"
     """
     with suppress(ValueError):
-        return _from_data(read_data(text.strip()), names)
+        return _from_data(read_data_in(text), names)
     text = re.sub(r"[*`\"“”]|\\(?:text|mathrm|textbf)\b|[{}$|]", " ", text)
     name = "|".join(re.escape(n) for n in sorted(names, key=len, reverse=True))
     value = "|".join(re.escape(str(o)) for o in sorted(set(map(str, options)), key=len, reverse=True))
@@ -224,7 +234,7 @@ def read_records(text: str, names: Sequence[str], attributes: Sequence[str], key
 def _rows(text: str, names: Sequence[str], attributes: Sequence[str], key: str) -> list[tuple[Any, dict[str, Any] | None]]:
     data: Any = None
     with suppress(ValueError):
-        data = read_data(text.strip())
+        data = read_data_in(text)
     if isinstance(data, Mapping) and all(isinstance(v, Mapping) for v in data.values()):
         data = [{**v, key: k} for k, v in data.items()]
     by_attribute = {normalised(a): a for a in attributes}
@@ -266,9 +276,9 @@ def judge_order(problem: Problem, text: str) -> Verdict:
     found = read_block(text)
     if not found.answer:
         return Verdict(0.0, "no answer")
-    given = _ordered(found.answer, items, str(problem.meta.get("direction", "")))
-    if given is None and (line := read_line(text)).answer:
-        given = _ordered(str(line.answer), items, str(problem.meta.get("direction", "")))
+    direction = str(problem.meta.get("direction", ""))
+    ways = (found.answer, without_remarks(found.answer), read_line(text).answer or "")
+    given = next((g for way in ways if (g := _ordered(way, items, direction)) is not None), None)
     if given is None:
         return _verdict(0.0, "it is not a list of all the items, each once", found)
     if constraints:
@@ -408,7 +418,8 @@ def _row(line: str, like: Sequence[Sequence[str]]) -> list[str] | None:
     """A line as a row of cells; `None` for prose. A line of single characters is a row where all cells are single ones."""
     width, longest = len(like[0]), max(len(c) for row in like for c in row)
     bare = line.strip().strip("|").strip()
-    if not bare or (re.fullmatch(r"[\s|:+-]*-[\s|:+-]*", bare) and longest > 1):
+    bare = re.sub(r"(?i)^row \d{1,3}\s?[:.]\s*", "", bare)
+    if not bare or re.fullmatch(r"(?=.*[|:])[\s|:+-]*--[\s|:+-]*", bare) or (longest > 1 and re.fullmatch(r"[\s|:+-]+", bare)):
         return None
     for cells in (bare.split("|"), bare.split(","), bare.split()):
         held = [_cell(c) for c in cells]
@@ -421,6 +432,6 @@ def _row(line: str, like: Sequence[Sequence[str]]) -> list[str] | None:
             return held
     if longest == 1 and len(bare) == width:
         return list(bare)
-    if re.fullmatch(r"[-\d\s,|]+", bare):  # a row of another width
+    if re.fullmatch(r"[-\s,|]*\d[-\d\s,|]*", bare):  # a row of another width
         return [_cell(c) for c in re.split(r"[\s,|]+", bare)]
     return None

@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from sixfold.core import Problem, Verdict
-from sixfold.verify.extract import read_answer
+from sixfold.verify.extract import read_answer, split_thinking
 from sixfold.verify.plain import plain
 
 Dimensions: TypeAlias = tuple[int, ...]
@@ -106,7 +106,7 @@ _PREFIX_WORDS = {
     "nano": "n", "pico": "p", "femto": "f",
 }  # fmt: skip
 _ZEROS = {"°C": 273.15, "°F": 459.67 * 5 / 9, "K": 0.0}
-_POWERS = re.compile(r"(?i)\b(square|cubic)\s+([a-z]+)|([a-zμΩ]+)\s+(squared|cubed)\b")
+_POWERS = re.compile(r"(?i)\b(square|sq\.?|cubic|cu\.?)\s+([a-z]+)|([a-zμΩ]+)\s+(squared|cubed)\b")
 _TOKEN = re.compile(r"\s*(?:([a-zA-ZμΩÅ°%]+)|(\^|\*\*)?\s?\(?([-+]?\d{1,2})\)?(?![\d.])|([*/·⋅().]))")
 _SPELLINGS = (
     (r"(?i)\bdegrees?\s+(celsius|fahrenheit)\b", r"\1"), (r"(?i)\b(?:deg|°)\s*([CF])\b", r"°\1"),
@@ -227,6 +227,11 @@ _ASIDE = re.compile(
     r"(?i)\s*\(?(?:approximately|approx\.?|downwards?|upwards?|to the (?:left|right)|(?:due )?(?:north|south|east|west))\)?$"
 )
 
+_SUBSTANCE = re.compile(r"\s+(?:of\s+(?:the\s+)?[A-Za-z]\w*(?:\s(?!or\b|and\b|to\b)[A-Za-z]\w*)?|(?:[A-Z][a-z]?\d{0,2}|[()]){1,12})$")
+_CALCULATED = re.compile(r"[*/+]\s?\(?\d|(?:^|\s)-\s?\d")
+_NO_UNITS = frozenset("a as at d in u".split())
+"""Words of a sentence that would be read as units."""
+
 
 def read_quantity(text: str) -> Quantity | None:
     r"""The one quantity that `text` is; `None` where it is anything else or more.
@@ -276,15 +281,32 @@ def judge_quantity(problem: Problem, text: str) -> Verdict:
     found = read_answer(text, accept=_reads)
     if found.answer is None:
         return Verdict(0.0, "no answer")
-    wrong = _wrong(found.answer, wanted, float(tolerance), problem)
-    return Verdict(0.0 if wrong else 1.0, wrong or f"{found.answer[:60]} is {problem.answer}", found.answer, found.form)
+    answer = _in_its_sentence(found.answer, text) if found.form == "flexible" else found.answer
+    wrong = _wrong(answer, wanted, float(tolerance), problem)
+    return Verdict(0.0 if wrong else 1.0, wrong or f"{answer[:60]} is {problem.answer}", answer, found.form)
+
+
+def _in_its_sentence(answer: str, text: str) -> str:
+    """A bare number that was found in a sentence, with the unit that follows it there."""
+    visible = split_thinking(text).text[-20_000:]
+    at = visible.rfind(answer)
+    if at < 0 or not re.fullmatch(r"\$?[-−+]?[\d.,]+", answer):
+        return answer
+    words = plain(re.split(r"\n|\.(?:\s|$)", visible[at + len(answer) :][:80], maxsplit=1)[0]).split()
+    for count in range(min(4, len(words)), 0, -1):
+        unit = " ".join(words[:count]).strip(" .,;*$()")
+        if unit not in _NO_UNITS and read_unit(unit) is not None:
+            return f"{answer} {unit}"
+    return answer
 
 
 def _sides(answer: str) -> list[str]:
-    """The sides of "v = 5 m/s"; without an equals sign all of it."""
-    return (
-        re.split(r"[=≈]|\\approx\b", answer.strip().lstrip("≈").removeprefix("\\approx"))[-8:] if len(answer) <= 400 else [""]
-    )
+    """The sides of "v = 5 m/s", and what stands in brackets after it as in "5 m/s (18 km/h)", which comes first."""
+    if len(answer) > 400:
+        return [""]
+    again = re.fullmatch(r"(.*[^\W\d_].*?)\s*\((?:or|i\.e\.,?|about|[=≈])?\s*([-−]?\d[^()]*)\)", answer.strip())
+    said, before = (again[1], [again[2]]) if again else (answer.strip(), [])
+    return before + re.split(r"[=≈]|\\approx\b", said.lstrip("≈").removeprefix("\\approx"))[-8:]
 
 
 def _reads(answer: str) -> bool:
@@ -298,7 +320,7 @@ def _wrong(answer: str, wanted: Quantity, tolerance: float, problem: Problem) ->
     if read[-1] is None:
         return f"{answer[:40]!r} is not one number with a unit"
     for quantity in read:
-        if quantity is None:
+        if quantity is None or (quantity is not read[-1] and _CALCULATED.search(quantity.unit)):
             continue
         if not quantity.unit and wanted.unit and problem.meta.get("unit_required"):
             return "the unit is missing"
@@ -325,6 +347,8 @@ def _converted(quantity: Quantity, unit: str, *, offsets: bool) -> Quantity | No
     written = quantity.unit
     if to.zero is not None and written in ("C", "F"):
         written = f"°{written}"
+    if read_unit(written) is None:
+        written = _SUBSTANCE.sub("", written)
     for loose in (False, True):
         given = read_unit(written, loose=loose)
         if given is None or given.dimensions != to.dimensions:

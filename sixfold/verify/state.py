@@ -62,7 +62,7 @@ def _wrong(text: str, fields: Mapping[str, Any]) -> str:
 
 
 def _read(text: str, names: Sequence[str]) -> dict[str, Any] | None:
-    text = re.sub(r"\\(?:text|mathrm)\s?\{([^{}]*)\}", r"\1", text).strip("$*` \n").removesuffix(".")
+    text = re.sub(r"\\(?:text|mathrm)\s?\{([^{}]*)\}", r"\1", text).replace("$", "").strip("*` \n").removesuffix(".")
     with suppress(ValueError):
         data = read_data(text)
         if isinstance(data, Mapping):

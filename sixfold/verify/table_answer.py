@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from sixfold.core import Problem, Verdict
-from sixfold.verify.blocks import cut, read_block, read_data, read_line
+from sixfold.verify.blocks import cut, read_block, read_data, read_line, without_remarks
 from sixfold.verify.extract import clean, read_answer
 from sixfold.verify.quantity import read_number
 
@@ -115,7 +115,7 @@ def folded(text: str) -> str:
     text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     text = re.sub(r"[‘’´`]", "'", re.sub(r"[“”]", '"', re.sub(r"[‐‑‒–—−]", "-", text)))
     bare = re.sub(r"(?<!^)(?:\[[^\]]{0,20}\]|[♦†‡*#+])+$", "", text.strip())
-    bare = re.sub(r'^"([^"]*)"$', r"\1", bare.strip()).removesuffix(".")
+    bare = re.sub(r'^"([^"]*)"$', r"\1", bare.strip()).rstrip(".")
     return " ".join(bare.casefold().split()) or " ".join(text.casefold().split())
 
 
@@ -200,16 +200,20 @@ def judge_table(problem: Problem, text: str) -> Verdict:
 
     line = read_line(text)
     block = read_block(text) if len(known) > 1 and line.answer else line
-    answers = [a for a in (block.answer, line.answer) if a]
+    answers = [a for a in (without_remarks(block.answer or ""), line.answer) if a]
     form = line.form
     if not answers:
         found = read_answer(text, accept=right)
         answers, form = [found.answer] if found.answer else [], found.form
+        if len(known) > 1 and right(paragraph := read_block(text).answer or ""):
+            answers, form = [paragraph], "flexible"
     if not answers:
         return Verdict(0.0, "no answer")
     if len(known) > 1 and len(answers) > 1 and len(list(_bullets(answers[0]))) > 1:
         answers = answers[:1]  # the list goes on over the lines: its first line is not all of it
     holds = any(right(a) for a in answers if len(a) <= 20_000)
+    if not holds and line.answer and len(known) == 1 and right((said := read_answer(text, accept=right)).answer or ""):
+        holds, form = True, said.form
     return Verdict(
         float(holds), f"{answers[-1][:60]!r} is {'' if holds else 'not '}{' | '.join(known)[:80]}", answers[0][:2000], form
     )
@@ -241,6 +245,7 @@ def _lists(answer: str, count: int) -> Iterator[list[str]]:
         data = read_data(answer.strip())
         if isinstance(data, list | tuple):
             yield [str(d) for d in data]
+    answer = re.sub(r"\\(?:text|mathrm)\s?\{([^{}]*)\}", r"\1", answer)
     text = (
         re.sub(r"(?<!\\)\$(?=\D)|(?<=\D)\$$", "", answer)
         if answer.count("$") == 1 and "$" in (answer[:1], answer[-1:])

@@ -16,7 +16,7 @@ from typing import Any
 
 from sixfold.core import AnswerForm, Problem, Verdict
 from sixfold.verify.blocks import read_line, read_literal, right_of_call
-from sixfold.verify.extract import clean, read_answer
+from sixfold.verify.extract import clean, read_answer, split_thinking
 
 
 def judge_text(problem: Problem, text: str) -> Verdict:
@@ -80,6 +80,8 @@ def judge_literal(problem: Problem, text: str) -> Verdict:
     if answer is None:
         found = read_answer(text, accept=lambda a: _read(a) is not None)
         answer, form = found.answer, found.form
+    if form != "strict" and _read(whole := split_thinking(text).text.strip()) is not None:
+        answer, form = whole, "flexible"
     if answer is None:
         return Verdict(0.0, "no answer")
     given = _read(answer)

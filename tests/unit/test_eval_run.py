@@ -170,7 +170,7 @@ async def test_an_engine_that_is_gone_ends_the_run_with_its_error_and_keeps_what
         return f"Answer: {right_answer(request)}" if served < 3 else Reply("", fails_after=0, error="connection refused")
 
     with pytest.raises(EngineError, match="the engine is gone: connection refused") as caught:
-        await evaluate(tmp_path, [sums(9)], "solve.retries=0", script=script)
+        await evaluate(tmp_path, [sums(9)], "solve.retries=0", "concurrency=1", script=script)
     assert "same command" in caught.value.hint
     assert [s["error"] for s in load_run(tmp_path).samples] == [None, None, None, "connection refused"]
     await evaluate(tmp_path, [sums(9)], "solve.retries=0")
