@@ -21,8 +21,8 @@ from sixfold.verify.extract import read_answer, split_thinking
 from sixfold.verify.quantity import read_number
 
 _NEGATED = re.compile(
-    r"(?i)\b(?:not|never|neither|nor|no longer|except|false|wrong|incorrect|cannot|anything but|other than|rather than|eliminate|rule[sd]? out)\b"
-    r"|n['’]t\b"
+    r"(?i)\b(?:not|never|neither|nor|no longer|except|false|wrong|incorrect|cannot|anything but|other than|"
+    r"rather than|eliminate|rule[sd]? out)\b|n['’]t\b"
 )
 _EXPLAINED = re.compile(r"(?i)[\s,;:.(–—-]*(?:because|since|as|for|which|due to|so|this|that)\b")
 _HEDGES = re.compile(r"(?i)\W*(?:or|and|but|maybe|perhaps|possibly|probably|unless|if|not)\b")

@@ -227,7 +227,9 @@ _ASIDE = re.compile(
     r"(?i)\s*\(?(?:approximately|approx\.?|downwards?|upwards?|to the (?:left|right)|(?:due )?(?:north|south|east|west))\)?$"
 )
 
-_SUBSTANCE = re.compile(r"\s+(?:of\s+(?:the\s+)?[A-Za-z]\w*(?:\s(?!or\b|and\b|to\b)[A-Za-z]\w*)?|(?:[A-Z][a-z]?\d{0,2}|[()]){1,12})$")
+_SUBSTANCE = re.compile(
+    r"\s+(?:of\s+(?:the\s+)?[A-Za-z]\w*(?:\s(?!or\b|and\b|to\b)[A-Za-z]\w*)?|(?:[A-Z][a-z]?\d{0,2}|[()]){1,12})$"
+)
 _CALCULATED = re.compile(r"[*/+]\s?\(?\d|(?:^|\s)-\s?\d")
 _NO_UNITS = frozenset("a as at d in u".split())
 """Words of a sentence that would be read as units."""

@@ -139,3 +139,42 @@ def test_the_label_is_always_right_and_another_one_wrong(choices: list[str], dat
 def test_never_raises(text: str) -> None:
     assert score(text) in (0.0, 1.0)
     assert score(f"Answer: C {text}") in (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The correct answer is **C**.", "The correct answer is **(C) Paris**.", 'Answer: "C"', "Answer: C<|im_end|>",
+        "正确答案是 C。", "So I choose (C).", "I would pick C.", "Based on this, C is the correct answer.",
+        "Therefore, (C) is correct.", "C) Paris\n\nIt has been the capital for long.", "C\n\nExplanation: it is Paris.",
+    ],
+)  # fmt: skip
+def test_usual_sentences_name_the_option(text: str) -> None:
+    assert score(text) == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Answer: Rome (C)", "We eliminate option C.", "So we can rule out (C).", "Is (C) the correct answer?",
+        "C) Paris is old.\n\nHence I choose D.", "A is correct in part, but C is correct.",
+        "The best one is option A, not (C).", "C or D\n\nBoth are fine.",
+    ],
+)  # fmt: skip
+def test_sentences_that_do_not_name_it(text: str) -> None:
+    assert score(text) == 0.0
+
+
+def test_without_labels_a_reason_may_follow_the_text() -> None:
+    problem = Problem("p", "Does it end where it began?", answer="Yes", meta={"choices": ["Yes", "No"], "labels": []})
+    assert score("Answer: Yes, you return to the start.", problem) == 1.0
+    for answer in ("Yes or no", "Yes, but also no", "Yes; no", "Yes - or maybe not", "No, you do not return."):
+        assert score(f"Answer: {answer}", problem) == 0.0
+
+
+def test_labels_are_checked_against_texts_in_latex_and_with_units() -> None:
+    fractions = Problem("p", "?", answer="B", meta={"choices": [r"\frac{1}{7}", r"$\frac{7}{5}$", "5 m/s"]})
+    assert score(r"Answer: B. \frac{7}{5}", fractions) == score(r"Answer: $\frac{7}{5}$", fractions) == 1.0
+    assert score(r"Answer: B. \frac{1}{7}", fractions) == 0.0
+    speeds = Problem("p", "?", answer="B", meta={"choices": ["4 m/s", "5 m/s"]})
+    assert (score("Answer: B) 5", speeds), score("Answer: B) 4", speeds)) == (1.0, 0.0)

@@ -52,3 +52,8 @@ def test_the_scorer_gets_the_answer_as_written_and_bare() -> None:
     assert judged(lambda a: float(a == "2"), "Answer: **2**").score == 1.0
     lines = Problem("p", "?", answer="1 2\n3 4", meta={"dataset": "grid", "entry": {"answer": "1 2\n3 4"}})
     assert judged(lambda a: float(a == "1 2\n3 4"), "Answer:\n1 2\n3 4", lines).score == 1.0
+
+
+def test_an_explanation_after_a_block_is_left_out() -> None:
+    lines = Problem("p", "?", answer="1 2\n3 4", meta={"dataset": "grid", "entry": {"answer": "1 2\n3 4"}})
+    assert judged(lambda a: float(a == "1 2\n3 4"), "Answer:\n1 2\n3 4\n\nEvery row was turned.", lines).score == 1.0

@@ -178,3 +178,25 @@ def test_real_references_are_right_and_changed_ones_wrong(name: str, tools: Tool
     assert len(wrong) <= 2
     changed = [(r, re.sub(r"\d+(?=\D*$)", lambda m: str(int(m[0]) + 1), r, count=1)) for r in references if re.search(r"\d", r)]
     assert [(r, c) for r, c in changed if _score(r, f"Answer: {c}", tools) == 1 and "binom" not in r] == []
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "right"),
+    [
+        ("(1, 2)", "x = 1, y = 2", 1.0),
+        ("(1, 2)", "x = 2, y = 1", 0.0),
+        ("(1, 2)", "y = 2, x = 1", 0.0),
+        ("2004-03-05", "2004-05-03", 0.0),
+        ("2004-03-05", "1996", 0.0),
+        ("5", "5 squared", 0.0),
+        ("5", "5 more than x", 0.0),
+        ("5", "5 more apples", 1.0),
+        ("-5", "negative 5", 1.0),
+        ("-5", "minus 5", 1.0),
+        ("5", "minus 5", 0.0),
+        ("12", "The total is 12.", 1.0),
+        ("12", "The total is 12 or 13.", 0.0),
+    ],
+)
+def test_points_dates_and_words_around_numbers(gold: str, answer: str, right: float, tools: Tools) -> None:
+    assert _score(gold, f"Answer: {answer}", tools) == right

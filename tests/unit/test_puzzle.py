@@ -291,3 +291,29 @@ HOSTILE = [
 @pytest.mark.parametrize("answer", HOSTILE, ids=lambda a: a[:10])
 def test_hostile_answers_are_wrong(answer: str) -> None:
     assert said(answer) == said(answer, HOUSES) == order(answer) == grid(answer) == 0.0
+
+
+def test_an_explanation_may_follow_but_no_second_answer() -> None:
+    right = json.dumps(PEOPLE)
+    assert said(f"**{right}**.") == said(f"```json\n{right}\n```\nThis fits every statement.") == 1.0
+    turned = json.dumps(dict.fromkeys(PEOPLE, "knave"))
+    assert said(f"{right} or the other way round") == said(f"not {right}") == said(f"{right}\n\n{turned}") == 0.0
+    order = Problem("p", "?", meta={"items": ["Ann", "Bob", "Cid"]})
+    listed = "Answer:\n1. **Ann**\n2. **Bob**\n3. **Cid**\n\n"
+    assert judge_order(order, listed + "This satisfies everything.").score == 1.0
+    for more in ("Alternatively, swap Ann and Bob.", "or\n\nBob\nAnn\nCid", "Bob, Ann, Cid."):
+        assert judge_order(order, listed + more).score == 0.0
+
+
+def test_grids_as_tables_with_names_of_rows_and_in_long_boxes() -> None:
+    grid = Problem("p", "?", meta={"grid": [[0, 1, 2], [3, 4, 5]]})
+    for answer in (
+        "| 0 | 1 | 2 |\n|---|---|---|\n| 3 | 4 | 5 |", "|   |   |   |\n|---|---|---|\n| 0 | 1 | 2 |\n| 3 | 4 | 5 |",
+        "Row 1: 0 1 2\nRow 2: 3 4 5",
+    ):  # fmt: skip
+        assert judge_grid(grid, f"Answer:\n{answer}").score == 1.0
+        assert judge_grid(grid, f"Answer:\n{answer.replace('5', '6')}").score == 0.0
+    dashes = Problem("p", "?", meta={"grid": [["-", "-"], ["-", "x"]]})
+    assert judge_grid(dashes, "Answer:\n|-|-|\n|-|x|").score == judge_grid(dashes, "Answer:\n--\n-x").score == 1.0
+    large = [[7] * 30] * 30
+    assert judge_grid(Problem("p", "?", meta={"grid": large}), f"So \\boxed{{{large}}}").score == 1.0

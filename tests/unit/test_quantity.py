@@ -136,3 +136,34 @@ def test_names_that_could_be_read_twice(unit: str, factor: float) -> None:
     read = read_unit(unit)
     assert read is not None
     assert math.isclose(read.factor, factor)
+
+
+@pytest.mark.parametrize(
+    ("reference", "text", "right"),
+    [
+        ("12.5 m/s", "The speed is 12.5 m/s.", 1.0),
+        ("12.5 m/s", "The speed is 12.5 km/h.", 0.0),
+        ("12.5 m/s", "Answer: The final speed of the car is 12.5 km/h.", 0.0),
+        ("12.5 m/s", r"So v = $12.5\text{ km/h}$.", 0.0),
+        ("12.5 m/s", "So v = 12.5 in total.", 1.0),
+        ("12.5 m/s", "So v = 45 km/h after that.", 1.0),
+        ("30 min", "So t is 30 h.", 0.0),
+    ],
+)
+def test_the_unit_of_a_number_in_a_sentence_counts(reference: str, text: str, right: float) -> None:
+    assert judge_quantity(Problem("p", "?", answer=reference), text).score == right
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "right"),
+    [
+        ("36 g of water", "36 g", 1.0), ("2 moles of H2O", "2 mol", 1.0), ("36 grams NaCl", "36 g", 1.0),
+        ("36 kg of water", "36 g", 0.0), ("36 g of water or 40 g", "36 g", 0.0),
+        ("12.5 m/s (45 km/h)", "12.5 m/s", 1.0), ("45 km/h (or 12.5 m/s)", "12.5 m/s", 1.0),
+        ("12.5 m/s (13.5 m/s)", "12.5 m/s", 0.0), ("13.5 m/s (12.5 m/s)", "12.5 m/s", 0.0),
+        ("V = 2 A * 6 Ω = 12 V", "12 V", 1.0), ("V = IR = 2 * 6 = 12 V", "12 V", 1.0), ("V = 5 V = 12 V", "12 V", 0.0),
+        ("100 sq cm", "100 cm^2", 1.0),
+    ],
+)  # fmt: skip
+def test_substances_second_units_and_calculations(answer: str, reference: str, right: float) -> None:
+    assert score(answer, reference) == right

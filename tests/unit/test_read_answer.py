@@ -98,3 +98,45 @@ def test_no_input_makes_reading_slow() -> None:
     """A regular expression that backtracks makes this take hours, not seconds."""
     ended = subprocess.run([sys.executable, "-c", SLOW_IF_ANYTHING], capture_output=True, text=True, timeout=300, check=False)
     assert ended.stdout == "done\n", ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "form"),
+    [
+        ("The answer to this is 12", "12", "strict"),
+        ("The answer to this problem is **12**.", "12", "strict"),
+        ("the answer is therefore 42", "42", "strict"),
+        ("My final answer: 42", "42", "strict"),
+        ("Ans: 42", "42", "strict"),
+        ("1. Answer: 42", "42", "strict"),
+        ("✅ **Final Answer:** 42", "42", "strict"),
+        ("La respuesta es 42", "42", "strict"),
+        ("Réponse : 42", "42", "strict"),
+        ("Answer:\n```\n2.25 kWh\n```", "2.25 kWh", "strict"),
+        ("Answer: 42</s>", "42", "strict"),
+        ("Answer: 42<|im_end|>", "42", "strict"),
+        ("Answer: 42 (since 6 * 7 = 42)", "42", "strict"),
+        ("Answer: Yes, because 3 > 2", "Yes", "strict"),
+        ("<answer>The answer is 42.</answer>", "42", "strict"),
+        ("<final_answer>42</final_answer>", "42", "strict"),
+        ("[ANSWER]42[/ANSWER]", "42", "strict"),
+        ("I put it into <answer> tags: <answer>42</answer>", "42", "strict"),
+        ("Thus she has \\$42.", "\\$42", "flexible"),
+        ("She makes $18 every day.", "$18", "flexible"),
+        ("So she needs 20 cups.", "20", "flexible"),
+        ("There are 12 or 13 cups.", None, "none"),
+        ("So she needs 20 cups", None, "none"),
+        ("So the total is 5 or 6.", None, "none"),
+        ("So the total is 5, 6 or 7.", None, "none"),
+        ("So the part is 1/2 or 50%.", "1/2", "flexible"),
+        ("She does not have 5", None, "none"),
+        ("There are not 5 of them.", None, "none"),
+    ],
+)
+def test_usual_marks_and_last_sentences(text: str, answer: str | None, form: str) -> None:
+    assert read_answer(text) == (answer, form)
+
+
+def test_what_hedges_has_no_result_inside() -> None:
+    for text in ("Answer: the number of apples that she has is 5 or 6", "Answer: I think 12, no wait it is 42"):
+        assert read_answer(text, accept=str.isdigit).form == "strict"

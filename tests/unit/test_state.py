@@ -91,3 +91,8 @@ def test_never_raises(text: str) -> None:
 def test_a_second_tuple_is_a_second_answer() -> None:
     assert score("(2, -3, north)\n(0, 0, south)") == score("2 -3 north\n0 0 south") == 0.0
     assert score("(2, -3, north)\nIt went two steps east and then three steps down.") == 1.0
+
+
+def test_dollars_around_fields_do_not_count() -> None:
+    assert score("$x=2$, $y=-3$, facing=north") == 1.0
+    assert score("$x=3$, $y=-3$, facing=north") == 0.0

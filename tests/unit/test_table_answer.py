@@ -145,3 +145,14 @@ def test_never_raises(text: str) -> None:
     assert score(text, "a b c", "d") == 0.0
     assert score(text, "a b c") in (0.0, 1.0)
     same_cell(text, text)
+
+
+def test_usual_ways_of_writing_lists_and_numbers() -> None:
+    for answer in ("\n- Peru\n- Cuba\n\nBoth have five medals.", "\\boxed{\\text{Peru}, \\text{Cuba}}"):
+        assert score(answer, "Peru", "Cuba") == 1.0
+    for answer in ("\n- Peru\n- Cuba\n\n- Chile", "\n- Peru\n- Cuba\n\nor also Chile, as it is told."):
+        assert score(answer, "Peru", "Cuba") == 0.0
+    assert judge_table(Problem("p", "?", meta={"values": ["Peru", "Cuba"]}), "Peru | Cuba").form == "flexible"
+    assert score("The total is 12.", "12") == 1.0
+    for answer in ("The total is 12 or 13.", "The total is not 12.", "The total is 13."):
+        assert score(answer, "12") == 0.0

@@ -126,3 +126,12 @@ def test_never_raises(text: str) -> None:
     for answer in (text, f"Answer: {text}"):
         assert judge_literal(Problem("p", "?", answer="1"), answer).score in (0.0, 1.0)
         assert text_score(answer, "x y") in (0.0, 1.0)
+
+
+def test_stops_latex_and_a_literal_alone() -> None:
+    assert literal_score("46.", "46") == literal_score(r"\boxed{\text{'abc'}}", "'abc'") == 1.0
+    assert literal_score(r"\boxed{\{'a': 1\}}", "{'a': 1}") == 1.0
+    assert literal_score("46.0", "46") == 0.0
+    verdict = judge_literal(Problem("p", "?", answer="('', '', 'not it')"), "('', '', 'not it')")
+    assert (verdict.score, verdict.form) == (1.0, "flexible")
+    assert text_score("**Answer: } ] }**", "} ] }") == 1.0
