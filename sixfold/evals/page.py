@@ -96,7 +96,7 @@ def report_page(report: Record, picture: bool = False) -> str:
     parts.append(
         "## How to read this\n\n"
         "Accuracy is pass@1: the mean over a question's samples, then over questions. The interval is Wilson's where a "
-        "question has one sample, else a bootstrap over questions; of macro averages a bootstrap within tasks. Strict "
+        "question has one sample, else a bootstrap over questions; of macro averages made of the tasks' own (MOVER). Strict "
         "counts only answers that stand where the prompt asked for them. Forced: thinking was cut, then it answered. "
         "Truncated: no answer within the tokens. Unparsed: no answer was found. Unscored: the answer could not be judged; "
         "it is in no accuracy. Floor: what the best fixed guess gets. Tokens count every candidate, plan and judgement; "

@@ -241,7 +241,8 @@ def _notes(run: Run, tasks: Sequence[Record], done: int) -> list[str]:
         notes.append("the engine does not count every token itself: token counts are partly pieces of the stream")
     below = [t["name"] for t in tasks if t["samples"] and not t["above_floor"]]
     if below:
-        notes.append(f"not above guessing (interval reaches the floor): {', '.join(below)}")
+        named = ", ".join(below[:8]) + (f" and {len(below) - 8} more of {len(tasks)}" if len(below) > 8 else "")
+        notes.append(f"not above guessing (interval reaches the floor): {named}")
     return notes
 
 
