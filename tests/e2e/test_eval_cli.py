@@ -70,7 +70,7 @@ def test_wrong_input_has_its_code(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_is_gone_ends_with_3_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    command = ("eval", "math/gcd:1", "--limit", "4", "--out", "r", "--set", "solve.retries=0")
+    command = ("eval", "math/gcd:1", "--limit", "4", "--out", "r", "--set", "solve.retries=0", "--concurrency", "1")
     bad = script(tmp_path, "Answer: 6", {"text": "", "fails_after": 0, "error": "connection refused"})
     done = run(tmp_path, *command, "--engine", bad)
     assert done.returncode == 3

@@ -107,8 +107,7 @@ def test_a_job_killed_from_outside_is_replaced_even_between_calls() -> None:
         workers.call("echo")
         [pid] = _pids(workers)
         os.kill(pid, 9)
-        while not _ended(pid):
-            pass
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # all of its threads, and not only the first
         assert workers.call("echo", 1) == [1]
 
 
