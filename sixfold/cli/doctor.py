@@ -25,6 +25,7 @@ from sixfold.engine import models
 from sixfold.engine.llamacpp import cores
 from sixfold.engine.open import open_engine
 from sixfold.errors import SixfoldError
+from sixfold.verify.sandbox import NEXT_STEP, open_sandbox
 
 
 class Check(NamedTuple):
@@ -36,7 +37,7 @@ class Check(NamedTuple):
 
 def diagnose(engine: str | None, model: str = "") -> list[Check]:
     """All checks, in the order in which they depend on each other."""
-    checks = [_python(), _machine(), _home()]
+    checks = [_python(), _machine(), _home(), _sandbox()]
     if engine is None or engine == "embedded":
         checks += [_library(), _model()]
     return [*checks, asyncio.run(_engine(engine or "embedded", model))]
@@ -68,6 +69,12 @@ def _home() -> Check:
     writable = os.access(place, os.W_OK)
     fix = f"make {place} writable, or set SIXFOLD_HOME to a folder that is" if not writable else "free 1 GiB of disk"
     return Check("home", writable and free_gib >= 1.0, f"{home}, {free_gib:.0f} GiB free", fix)
+
+
+def _sandbox() -> Check:
+    """Nothing fails without one, except that answers which are programs are unscored."""
+    found = open_sandbox()
+    return Check("sandbox", True, found.kind if found else f"none, programs are unscored: {NEXT_STEP}")
 
 
 def _library() -> Check:

@@ -362,8 +362,10 @@ def test_doctor_says_what_is_missing_and_how_to_fix_it(tmp_path: Path) -> None:
     assert "sixfold pull" in done.stderr
     rows = json.loads(sixfold("doctor", "--json").stdout)
     assert {r["name"]: r["ok"] for r in rows} == {
-        "python": True, "machine": True, "home": True, "llama.cpp": True, "model": False, "engine": False,
+        "python": True, "machine": True, "home": True, "sandbox": True, "llama.cpp": True, "model": False, "engine": False,
     }  # fmt: skip
+    [sandbox] = [r["found"] for r in rows if r["name"] == "sandbox"]
+    assert sandbox == "bubblewrap" or "apt-get install bubblewrap" in sandbox
 
 
 def test_models_says_that_there_are_none() -> None:
