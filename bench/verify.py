@@ -1,7 +1,8 @@
-"""Measures the judging of mathematics: `make bench` runs it, or one part: `python bench/verify.py exact`.
+"""Measures the judging of mathematics: `make bench-verify` runs it, or one part: `python bench/verify.py exact`.
 
 Parts: exact (checks a second that rules decide, on one core), worker (checks a second that a worker process decides), golden
-(precision and recall on the hand-labelled pairs, ours and math-verify alone in one run). Results are printed.
+(precision and recall on the hand-labelled pairs, ours and math-verify alone in one run), references (all references of the
+public sets in SIXFOLD_DATA, judged by their own verifiers). Results are printed.
 """
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ import json
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from sixfold.core import Problem
+from sixfold.errors import TaskError
+from sixfold.evals.audit import reference_text
+from sixfold.tasks import benchmarks
 from sixfold.verify.math_answer import judge_math
+from sixfold.verify.verifiers import Judge
 from sixfold.verify.workers import Tools, WorkerFailed, Workers, WorkerTimeout
 
 _GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "math_pairs.jsonl"
@@ -71,7 +78,36 @@ def golden(tools: Tools) -> None:
         print(f"{name:18} {right / (right + wrong):9.3f} {right / (right + missed):7.3f} {wrong:16} {missed:16}")
 
 
-PARTS = {"exact": exact, "worker": worker, "golden": golden}
+def references(tools: Tools) -> None:
+    """Every reference of the public sets that are in the folder SIXFOLD_DATA, each judged by its own verifier; and for each
+    question the next other reference of its set, which is wrong unless it means the same."""
+    print(f"{'references':20} {'rows':>6} {'right':>6} {'unscored':>8}   {'another row:':>12} {'judged right':>12}")
+    with Judge(workers=2) as judge, ThreadPoolExecutor(4) as threads:
+        for name in benchmarks.NAMES:
+            task = benchmarks.make_task(name)
+            problems: list[Problem] = []
+            for split in task.splits:
+                with suppress(TaskError):  # not in the folder
+                    problems += [p for p in task.load(split, None) if p.answer]
+            if not problems:
+                continue
+            own = list(threads.map(judge, problems, map(reference_text, problems)))
+            others = [
+                next((o for o in problems[i + 1 :] + problems[:i] if o.answer != p.answer), p) for i, p in enumerate(problems)
+            ]
+            strange = [p for p, other in zip(problems, others, strict=True) if not _alike(p, other)]
+            wrong = [reference_text(o) for p, o in zip(problems, others, strict=True) if not _alike(p, o)]
+            passed = sum(v.score == 1 for v in threads.map(judge, strange, wrong))
+            right, unscored = sum(v.score == 1 for v in own), sum(v.score is None for v in own)
+            print(f"{name:20} {len(own):6} {right:6} {unscored:8}   {len(wrong):12} {passed:12}", flush=True)
+
+
+def _alike(one: Problem, two: Problem) -> bool:
+    """Whether the other row's reference may be right here: any way to the same goal is, in these sets."""
+    return one.answer == two.answer or one.verifier in ("countdown", "equation", "code_input")
+
+
+PARTS = {"exact": exact, "worker": worker, "golden": golden, "references": references}
 
 
 def main() -> None:

@@ -168,22 +168,17 @@ def decontaminate_command(file: Path, names: Sequence[str], out: Path, as_json: 
     """Divide a training set into what overlaps with the tasks and what does not."""
     from sixfold.data.decontaminate import build_index, decontaminate
 
-    tasks, missing = [], []
-    for task in find_tasks(names or ["generated", "public"]):
-        try:
-            next(iter(task.load(task.splits[0], 1)), None)
-            tasks.append(task)
-        except TaskError as error:
-            if names:
-                raise
-            missing.append(f"{task.name}: {error.args[0]}")
+    tasks = find_tasks(names or ["generated", "public"])
     console = None if as_json else stderr_console()
-    for line in missing:
-        say(console, f"not compared with {line}")
-    index = build_index(tasks, lambda name, count: say(console, f"{name}: {count} questions"))
+
+    def not_there(what: str, error: TaskError) -> None:
+        if names:
+            raise error
+        say(console, f"not compared with {what}: {error.args[0]}")
+
+    index = build_index(tasks, lambda name, count: say(console, f"{name}: {count} questions"), not_there)
     with progress_bars(as_json) as progress:
         report = decontaminate(file, index, tasks, out, lambda read, size: progress(f"reading {file.name}", read, size))
-    report |= {"not_compared": missing}
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
         return

@@ -27,14 +27,29 @@ _EVERY = 2_000
 """Rows between two notes of how far it is."""
 
 
-def build_index(tasks: Sequence[Task], report: Callable[[str, int], None] = lambda name, count: None) -> Index:
-    """All questions of the tasks' test and validation splits (of the one split they have, where it is another)."""
+def build_index(
+    tasks: Sequence[Task],
+    report: Callable[[str, int], None] = lambda name, count: None,
+    missing: Callable[[str, TaskError], None] | None = None,
+) -> Index:
+    """All questions of the tasks' test and validation splits (of the one split they have, where it is another); of generated
+    families, which have no end, the first of each. `missing` is told of a split whose data is not there; without it that
+    raises.
+    """
     index = Index()
     for task in tasks:
         splits: list[Split] = [s for s in task.splits if s != "train"]
-        questions = {p.id: p.question for split in splits or task.splits for p in task.load(split, None)}
+        questions: dict[str, str] = {}
+        for split in splits or task.splits:
+            try:
+                questions |= {p.id: p.question for p in task.load(split, None)}
+            except TaskError as error:
+                if missing is None:
+                    raise
+                missing(f"{task.name} {split}", error)
         index.add(task.name, questions, masked=task.masked)
-        report(task.name, len(questions))
+        if questions:
+            report(task.name, len(questions))
     if not len(index):
         raise TaskError("the tasks have no questions to compare with", hint="name other tasks: `sixfold tasks list`")
     return index
@@ -117,8 +132,13 @@ def decontaminate(
         "sixfold": __version__, "file": file.name, "sha256": _sha256(file), "clean_sha256": _sha256(folder / "clean.jsonl"),
         "rows": state["rows"], "removed": state["removed"], "questions": len(index), "kinds": dict(digest_kinds),
         "tasks": {
-            t.name: {"version": t.version, "source": t.source, "overlaps": dict(by_task.get(t.name, {}))} for t in tasks
+            t.name: {
+                "version": t.version, "source": t.source, "questions": index.counts[t.name],
+                "overlaps": dict(by_task.get(t.name, {})),
+            }
+            for t in tasks if index.counts[t.name]
         },
+        "not_compared": [t.name for t in tasks if not index.counts[t.name]],
     }  # fmt: skip
     _replace(folder / "report.json", report)
     (folder / "progress.json").unlink(missing_ok=True)
@@ -213,7 +233,8 @@ def contamination_line(report: Path | None) -> str:
         overlaps = sum(sum(t["overlaps"].values()) for t in found["tasks"].values())
         text = (
             f"contamination: {found['removed']} of {found['rows']} training rows overlapped and were taken out "
-            f"({overlaps} matches with {found['questions']} questions of {len(found['tasks'])} tasks)"
+            f"({overlaps} matches with {found['questions']} questions of {len(found['tasks'])} tasks; "
+            f"{len(found['not_compared'])} tasks were not compared)"
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{report} is no decontamination report", hint="give the report.json that it wrote") from error

@@ -93,8 +93,8 @@ class _Question:
 
 
 class Index:
-    """Questions of evaluation tasks. `add` them, then `find` them in texts; the memory it needs grows with the questions
-    alone."""
+    """Questions of evaluation tasks. `add` them, then `find` them in texts; `counts` has how many of each task. The memory it
+    needs grows with the questions alone."""
 
     def __init__(self) -> None:
         self._questions: list[_Question] = []
@@ -103,6 +103,7 @@ class Index:
         self._runs: dict[int, int | list[int]] = {}
         self._bands: dict[bytes, list[int]] = defaultdict(list)
         self._common: set[int] = set()
+        self.counts: Counter[str] = Counter()
         self._signer = _Signer()
 
     def __len__(self) -> int:
@@ -112,6 +113,7 @@ class Index:
         """Add the questions of a task, by id. `masked`: the same sentence with other numbers is the same question; where it is
         not, because numbers are all that such questions differ by, templates and MinHash are not asked."""
         tokens = {name: words(text) for name, text in questions.items()}
+        self.counts[task] += len(tokens)
         common = Counter(run for t in tokens.values() for run in {h for h, _ in _runs(t)})
         common_triples = Counter(triple for t in tokens.values() for triple in _triples(t))
         most = max(3, _COMMON * len(questions))

@@ -323,13 +323,18 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 NAMES: tuple[str, ...] = tuple(BENCHMARKS)
 
 
+_NUMBERS_ALONE = frozenset(("countdown", "game24", "arc_agi"))
+"""Sets whose questions are one sentence with other numbers."""
+
+
 def make_task(name: str, data: Path | None = None) -> Task:
     """A benchmark as a task; `data` is the user's folder of data sets (else SIXFOLD_DATA). Loads nothing yet."""
     spec = BENCHMARKS[name]
     source = f"{spec.source}; hub: {spec.hub.name}@{spec.hub.revision or 'newest, then recorded'}" if spec.hub else spec.source
     return Task(
         name, spec.domain, partial(_load, name, spec, data), splits=spec.splits, floor=spec.floor, attack_limit=spec.floor,
-        instruction=spec.instruction, licence=spec.licence, source=source, published=spec.published, masked=False,
+        instruction=spec.instruction, licence=spec.licence, source=source, published=spec.published,
+        masked=name not in _NUMBERS_ALONE,
     )  # fmt: skip
 
 

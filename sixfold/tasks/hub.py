@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ def commit_of(repo: Repo) -> str:
     if isinstance(recorded, str):
         return recorded
     hub = _import_hub()
+    if not _reachable(_endpoint()):
+        raise _out_of_reach(repo.name)
     try:
         commit = hub.HfApi(endpoint=_endpoint(), token=_token()).dataset_info(repo.name, revision="main").sha
     except Exception as error:  # its HTTP library, and so what it raises, changes with its version
@@ -144,6 +147,8 @@ def _paths(repo: Repo, patterns: tuple[str, ...], commit: str) -> list[str]:
 
 def _listed(repo: Repo, pattern: str, commit: str) -> list[str]:
     hub = _import_hub()
+    if not _reachable(_endpoint()):
+        raise _out_of_reach(repo.name)
     try:
         files = hub.HfApi(endpoint=_endpoint(), token=_token()).list_repo_files(repo.name, revision=commit, repo_type="dataset")
     except Exception as error:  # its HTTP library, and so what it raises, changes with its version
@@ -158,12 +163,15 @@ def _listed(repo: Repo, pattern: str, commit: str) -> list[str]:
 
 def _file(repo: Repo, path: str, commit: str) -> Path:
     """A file of the set on this disk: from the cache without a request, where it is there."""
-    hub = _import_hub()
+    hub, cache_dir = _import_hub(), home_dir() / "data" / "hub"
+    cached = hub.try_to_load_from_cache(repo.name, path, cache_dir=cache_dir, revision=commit, repo_type="dataset")
+    if not isinstance(cached, str) and not _reachable(_endpoint()):
+        raise _out_of_reach(path)
     try:
         file = Path(
             hub.hf_hub_download(
                 repo.name, path, repo_type="dataset", revision=commit, endpoint=_endpoint(), token=_token(),
-                cache_dir=home_dir() / "data" / "hub",
+                cache_dir=cache_dir,
             )
         )  # fmt: skip
     except Exception as error:  # its HTTP library, and so what it raises, changes with its version
@@ -186,6 +194,24 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+@cache
+def _reachable(endpoint: str) -> bool:
+    """Whether anything answers there, asked once: the hub's own library tries for half a minute, for every file."""
+    import httpx
+
+    try:
+        httpx.head(endpoint, timeout=10.0)
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def _out_of_reach(what: str) -> TaskError:
+    return TaskError(
+        f"{what} is not on this disk, and {_endpoint()} cannot be reached", hint=f"check the network, or {FOLDER_HINT}"
+    )
+
+
 def _explained(repo: Repo, error: Exception, path: str = "") -> TaskError:
     """What went wrong at the hub, and what to do. The order matters: a gated set is also one that is not found."""
     errors = _import_hub().errors
@@ -205,9 +231,7 @@ def _explained(repo: Repo, error: Exception, path: str = "") -> TaskError:
         isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled)
         or type(error).__name__ == "ConnectError"
     ):
-        return TaskError(
-            f"{what} is not on this disk, and {_endpoint()} cannot be reached", hint=f"check the network, or {FOLDER_HINT}"
-        )
+        return _out_of_reach(what)
     if isinstance(error, errors.EntryNotFoundError):
         return TaskError(f"{repo.name} has no file {path}", hint=f"look at {repo.page}, or {FOLDER_HINT}")
     if isinstance(error, errors.RepositoryNotFoundError):

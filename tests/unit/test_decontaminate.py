@@ -126,3 +126,16 @@ def test_a_report_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("[]")
     with pytest.raises(ConfigError, match="no decontamination report"):
         contamination_line(tmp_path / "report.json")
+
+
+def test_a_split_that_is_not_there_is_told_or_raised() -> None:
+    def half(split: Split, count: int | None) -> Iterable[Problem]:
+        if split == "test":
+            raise TaskError("no network")
+        return [Problem("v", ASKED[0])]
+
+    tasks, told = [Task("half", "math", half, splits=("validation", "test"))], list[str]()
+    index = build_index(tasks, missing=lambda what, error: told.append(f"{what}: {error.args[0]}"))
+    assert (len(index), told) == (1, ["half test: no network"])
+    with pytest.raises(TaskError, match="no network"):
+        build_index(tasks)
