@@ -23,12 +23,13 @@ from sixfold.cli.run import _guarded, open_engines
 from sixfold.cli.screen import print_rows, safe, say, stderr_console
 from sixfold.config import EvalConfig
 from sixfold.core import Task
+from sixfold.data.decontaminate import contamination_line
 from sixfold.errors import ConfigError, EngineError
 from sixfold.evals.compare import compare_runs, write_comparison
-from sixfold.evals.folder import CONFIG
+from sixfold.evals.folder import CONFIG, note_contamination, read_config
 from sixfold.evals.lm_eval import export_lm_eval
 from sixfold.evals.page import COMPARISON_HEAD, REPORT_HEAD, comparison_notes, comparison_rows, report_rows, who
-from sixfold.evals.report import write_report
+from sixfold.evals.report import summarise_run, write_report
 from sixfold.evals.run import Progress as Reached
 from sixfold.evals.run import run_eval
 
@@ -53,7 +54,15 @@ def eval_command(config: EvalConfig, output: EvalOutput) -> int:
     for name in output.export:
         if name not in EXPORTS:
             raise ConfigError(f"there is no export {name!r}", hint=f"use {', '.join(EXPORTS)}")
-    if not config.tasks and output.folder is not None and (output.folder / CONFIG).is_file():
+    if not config.tasks and output.folder is not None:
+        if not (output.folder / CONFIG).is_file():
+            raise ConfigError(
+                f"no task was named, and {output.folder} is no run to report on",
+                hint="name a task, or give the folder of a run with --out",
+            )
+        asked = [str(t["name"]) for t in read_config(output.folder)["tasks"]]
+        if config.decontamination is not None:
+            note_contamination(output.folder, contamination_line(config.decontamination, asked))
         return _report(output.folder, output)
     from sixfold.tasks.catalog import find_tasks
 
@@ -81,9 +90,14 @@ async def _evaluate(config: EvalConfig, tasks: Sequence[Task], folder: Path, out
 
 
 def _report(folder: Path, output: EvalOutput, interrupted: bool = False) -> int:
-    """Write and print the report, and export; the exit code says what is missing."""
-    report = write_report(folder, output.picture)
-    files = [file for name in output.export for file in EXPORTS[name](folder)]
+    """Write and print the report, and export; the exit code says what is missing. A folder that cannot be written has its
+    numbers printed too."""
+    report, files, failure = summarise_run(folder), list[Path](), None
+    try:
+        write_report(folder, output.picture, report)
+        files = [file for name in output.export for file in EXPORTS[name](folder)]
+    except ConfigError as error:
+        failure = error
     console = None if output.quiet else stderr_console()
     if output.as_json:
         print(json.dumps(report, ensure_ascii=False))
@@ -92,6 +106,8 @@ def _report(folder: Path, output: EvalOutput, interrupted: bool = False) -> int:
         print_rows(REPORT_HEAD, report_rows(report))
     for note in [*report["notes"], report["contamination"]]:
         say(console, note)
+    if failure is not None:
+        raise failure
     for file in files:
         say(console, f"exported {file}")
     say(console, f"report: {folder / 'report.md'}")

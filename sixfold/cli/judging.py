@@ -107,6 +107,8 @@ def _mean(values: Sequence[int]) -> float:
 def audit_tasks(names: Sequence[str], count: int, out: Path | None, as_json: bool, allow_unsafe_code: bool) -> int:
     """Attack the verifiers of tasks; 0 where all pass, 6 where one may not be trained on."""
     tasks = find_tasks(names or ["generated"])
+    if out is not None:
+        _write(out)  # a place that cannot be written is told before the work, not after it
     audits: list[Audit] = []
     with Judge(workers=2, allow_unsafe_code=allow_unsafe_code) as judge, count_bar("attacking", len(tasks), as_json) as advance:
         for task in tasks:
@@ -114,10 +116,7 @@ def audit_tasks(names: Sequence[str], count: int, out: Path | None, as_json: boo
             advance(task.name)
     records = [a.record() for a in audits]
     if out is not None:
-        try:
-            out.write_text(json.dumps(records, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{out} cannot be written: {error.strerror}", hint="give another --out") from error
+        _write(out, json.dumps(records, ensure_ascii=False, indent=1) + "\n")
     if as_json:
         print(json.dumps(records, ensure_ascii=False))
     else:
@@ -131,6 +130,15 @@ def audit_tasks(names: Sequence[str], count: int, out: Path | None, as_json: boo
     bad = sum(not a.ok for a in audits)
     say(stderr_console(), f"{len(audits) - bad} of {len(audits)} tasks may be trained on")
     return TaskError.exit_code if bad else 0
+
+
+def _write(out: Path, text: str | None = None) -> None:
+    """Write a file; without a text leave it as it is. Raises `ConfigError` where that cannot be done."""
+    try:
+        with out.open("a" if text is None else "w", encoding="utf-8") as file:
+            file.write(text or "")
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror}", hint="give another --out") from error
 
 
 def score_file(file: Path, as_json: bool, allow_unsafe_code: bool) -> int:

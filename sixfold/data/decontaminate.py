@@ -101,6 +101,7 @@ def decontaminate(
     """Divide a JSONL file into clean rows and overlaps, and return the report that is written beside them.
 
     Raises `ConfigError` with the line where a row is none; what was written until then stays, and the same call goes on there.
+    Raises it too where the folder holds what came of another file.
     """
     try:
         size = file.stat().st_size
@@ -111,7 +112,9 @@ def decontaminate(
     with ExitStack() as stack:
         clean = stack.enter_context(open_lines(folder / "clean.jsonl", "--out"))
         overlaps = stack.enter_context(open_lines(folder / "overlaps.jsonl", "--out"))
+        _refuse_other(folder, file)
         state = _resume(folder, identity, clean, overlaps)
+        (folder / "report.json").unlink(missing_ok=True)  # of an earlier run: not of what is written now
         digest_kinds, by_task = Counter(state["kinds"]), {t: Counter(k) for t, k in state["tasks"].items()}
         for line_number, row, raw, at in _rows(file, state["read_bytes"], state["rows"]):
             try:
@@ -184,6 +187,19 @@ def _identity(file: Path, tasks: Sequence[Task]) -> dict[str, Any]:
             "tasks": [[t.name, t.version] for t in tasks]}  # fmt: skip
 
 
+def _refuse_other(folder: Path, file: Path) -> None:
+    for name, whose in (("report.json", ("file",)), ("progress.json", ("identity", "file"))):
+        try:
+            found = json.loads((folder / name).read_text("utf-8"))
+            for key in whose:
+                found = found[key]
+            other = Path(found).name
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if other != file.name:
+            raise ConfigError(f"{folder} holds what came of {other}", hint="give another --out")
+
+
 def _resume(folder: Path, identity: Mapping[str, Any], clean: BinaryIO, overlaps: BinaryIO) -> dict[str, Any]:
     """How far an earlier run over the same file and tasks came, with both outputs cut back to that; else a new beginning."""
     new = {"read_bytes": 0, "rows": 0, "removed": 0, "kinds": {}, "tasks": {}, "clean": 0, "overlaps": 0}
@@ -220,8 +236,9 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def contamination_line(report: Path | None) -> str:
-    """One line on contamination for anything that shows results. Raises `ConfigError` where the report is none.
+def contamination_line(report: Path | None, tasks: Sequence[str] = ()) -> str:
+    """One line on contamination for anything that shows results of these tasks; it names those that the report does not
+    cover. Raises `ConfigError` where the report is none.
 
     >>> contamination_line(None)
     'contamination: not checked (no decontamination report)'
@@ -236,6 +253,8 @@ def contamination_line(report: Path | None) -> str:
             f"({overlaps} matches with {found['questions']} questions of {len(found['tasks'])} tasks; "
             f"{len(found['not_compared'])} tasks were not compared)"
         )
+        left = [name for name in tasks if name not in found["tasks"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{report} is no decontamination report", hint="give the report.json that it wrote") from error
-    return text
+    named = ", ".join(left[:8]) + (f" and {len(left) - 8} more" if len(left) > 8 else "")
+    return f"{text}; of the tasks here it does not cover {named}" if left else text

@@ -26,6 +26,7 @@ from sixfold.trace import append_line, open_lines
 
 FORMAT = 1
 CONFIG, ATTEMPTS, SAMPLES = "config.json", "attempts.jsonl", "samples.jsonl"
+_KEYS = {"fingerprint", "settings", "models", "tasks", "concurrency", "contamination", "versions", "begun"}
 
 
 class Key(NamedTuple):
@@ -117,6 +118,8 @@ def load_run(folder: Path) -> Run:
     for attempt in read_attempts(folder, samples):
         samples[key_of(attempt)].setdefault("candidates", []).append({k: v for k, v in attempt.items() if k != "text"})
     place = {task["name"]: i for i, task in enumerate(config["tasks"])}
+    if strange := {s["task"] for s in samples.values()} - place.keys():
+        raise ConfigError(f"{folder} has samples of {min(strange)}, which its {CONFIG} does not name", hint="take another run")
     ordered = sorted(samples.values(), key=lambda s: (place[s["task"]], s["index"], s["sample"]))
     return Run(folder, config, tuple({"candidates": [], **s} for s in ordered))
 
@@ -137,9 +140,18 @@ def read_config(folder: Path) -> dict[str, Any]:
                 f"{folder} has format {config['sixfold_eval']}, this version reads {FORMAT}",
                 hint="use the version that wrote it",
             )
+        if missing := _KEYS - config.keys():
+            raise KeyError(*missing)
         return dict(config)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{folder} is no run of `sixfold eval`", hint="give a folder that it wrote with --out") from error
+
+
+def note_contamination(folder: Path, line: str) -> None:
+    """Quote another decontamination report than the folder did, or one where it quoted none. Raises `ConfigError`."""
+    config = read_config(folder)
+    if config["contamination"] != line:
+        write_json(folder / CONFIG, {**config, "contamination": line})
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:

@@ -121,7 +121,8 @@ def _error(scores: Sequence[float]) -> float:
 
 def _results(run: Run, results: Record, counts: Record, hashes: Record) -> dict[str, Any]:
     model, names = run.config["models"]["solver"], [t["name"] for t in run.config["tasks"]]
-    solve, seed = run.config["settings"]["solve"], run.config["settings"]["seed"]
+    seed, tasks = run.config["settings"]["seed"], run.config["tasks"]
+    alike = {k: tasks[0][k] for k in ("temperature", "top_p", "n", "plan") if all(t[k] == tasks[0][k] for t in tasks)}
     return {
         "results": results, "group_subtasks": {}, "configs": {t["name"]: _config(t) for t in run.config["tasks"]},
         "versions": {t["name"]: t["version"] for t in run.config["tasks"]}, "n-shot": dict.fromkeys(names, 0),
@@ -129,7 +130,7 @@ def _results(run: Run, results: Record, counts: Record, hashes: Record) -> dict[
         "config": {
             "model": model["engine"], "model_args": {"model": model["model"]}, "batch_size": run.config["concurrency"],
             "limit": run.config["settings"]["limit"],
-            "gen_kwargs": {k: solve[k] for k in ("temperature", "top_p", "n", "plan", "select")},
+            "gen_kwargs": {**alike, "select": run.config["settings"]["solve"]["select"]},
             "random_seed": seed, "numpy_seed": seed, "torch_seed": seed, "fewshot_seed": seed,
         },
         "date": float(calendar.timegm(time.strptime(run.config["begun"], "%Y-%m-%dT%H:%M:%SZ"))),

@@ -14,6 +14,8 @@ REPORT_HEAD = (
     "task", "questions", "accuracy (95 %)", "floor", "strict", "forced", "truncated", "unparsed", "unscored", "failed",
     "tokens/right", "s/right",
 )  # fmt: skip
+SAMPLING = ("temperature", "top_p", "think_tokens", "answer_tokens")
+"""How a task was asked: with a published protocol each task in its own way."""
 
 
 def report_rows(report: Record) -> list[tuple[str, ...]]:
@@ -90,8 +92,6 @@ def report_page(report: Record, picture: bool = False) -> str:
         parts.append("![Accuracy with intervals and guess floors](accuracy.svg)")
     parts += _pass_table(report["tasks"]) + _selection_table(report["tasks"]) + _level_table(report["tasks"])
     parts += _unscored_list(report["tasks"]) + _protocols(report["tasks"])
-    solve = report["settings"]["solve"]
-    settings = ", ".join(f"{k} {solve[k]}" for k in ("temperature", "top_p", "think_tokens", "answer_tokens"))
     versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
     parts.append(
         "## How to read this\n\n"
@@ -103,10 +103,25 @@ def report_page(report: Record, picture: bool = False) -> str:
         "seconds are one question's, with "
         f"{report['concurrency']} at once.\n\n"
         f"{report['contamination'].capitalize()}.\n\n"
-        f"Begun {report['begun']}, seed {report['settings']['seed']}, {settings}; fingerprint {report['fingerprint']}; "
-        f"{versions}."
+        f"Begun {report['begun']}, seed {report['settings']['seed']}, {sampling(report['tasks'])}; "
+        f"fingerprint {report['fingerprint']}; {versions}."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def sampling(tasks: Sequence[Record]) -> str:
+    """How the tasks were asked, with their names where not all were asked alike.
+
+    >>> greedy = {"temperature": 0.0, "top_p": 1.0, "think_tokens": 90, "answer_tokens": 10}
+    >>> sampling([{"name": "a", **greedy}, {"name": "b", **greedy}])
+    'temperature 0.0, top_p 1.0, think_tokens 90, answer_tokens 10'
+    >>> sampling([{"name": "a", **greedy}, {"name": "b", **greedy, "think_tokens": 5}])[-40:]
+    '1.0, think_tokens 5, answer_tokens 10 (b)'
+    """
+    named: dict[str, list[str]] = {}
+    for task in tasks:
+        named.setdefault(", ".join(f"{k} {task[k]}" for k in SAMPLING), []).append(task["name"])
+    return next(iter(named)) if len(named) == 1 else "; ".join(f"{how} ({', '.join(names)})" for how, names in named.items())
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

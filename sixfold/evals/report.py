@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sixfold.evals.folder import Run, load_run, write_json, write_text
-from sixfold.evals.page import report_page
+from sixfold.evals.page import SAMPLING, report_page
 from sixfold.evals.run import is_right
 from sixfold.evals.stats import (
     Estimate,
@@ -70,6 +70,7 @@ def summarise_task(task: Record, samples: Sequence[Record]) -> dict[str, Any]:
     interval = Interval(accuracy["low"], accuracy["high"]) if values else Interval(0.0, 1.0)
     return {
         **{k: task[k] for k in ("name", "domain", "version", "floor", "split", "deviations", "published", "n", "plan")},
+        **{k: task[k] for k in SAMPLING},
         "planned": int(task["questions"]) * int(task["samples"]), "questions": len(questions), "samples": len(ended),
         "samples_a_question": int(task["samples"]), "failed": len(samples) - len(ended),
         "accuracy": accuracy, "above_floor": bool(values) and interval.low > float(task["floor"]),
@@ -246,9 +247,10 @@ def _notes(run: Run, tasks: Sequence[Record], done: int) -> list[str]:
     return notes
 
 
-def write_report(folder: Path, picture: bool = True) -> dict[str, Any]:
-    """Write `report.json`, `report.md` and the pictures into a run folder; returns the report."""
-    report = summarise_run(folder)
+def write_report(folder: Path, picture: bool = True, report: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Write `report.json`, `report.md` and the pictures into a run folder; returns the report, which is made where none is
+    given."""
+    report = report or summarise_run(folder)
     write_json(folder / REPORT_JSON, report)
     drawn = picture and any(t["accuracy"]["value"] is not None for t in report["tasks"])
     if drawn:

@@ -28,7 +28,7 @@ from sixfold.config import MAX_CANDIDATES, EngineConfig, EvalConfig, SolveConfig
 from sixfold.core import Engine, Event, Message, Problem, Request, Sampling, Task, Verdict
 from sixfold.data.decontaminate import contamination_line
 from sixfold.errors import EngineError, NoAnswerError, SixfoldError, TaskError
-from sixfold.evals.folder import Key, RunLog, open_run
+from sixfold.evals.folder import Key, RunLog, note_contamination, open_run
 from sixfold.reason.solve import Engines, solve
 
 Judging = Callable[[Problem, str], Verdict]
@@ -89,7 +89,10 @@ async def run_eval(
     that cannot be asked, and `EngineError` where the engine is gone; what was finished by then is kept.
     """
     plans = [make_plan(task, config, engines.solver) for task in tasks]
-    with open_run(folder, run_record(config, plans, engines)) as log:
+    record = run_record(config, plans, engines)
+    with open_run(folder, record) as log:
+        if config.decontamination is not None:
+            note_contamination(folder, record["contamination"])
         items = [item for plan in plans for item in _items(plan)]
         todo = [item for item in items if item.key not in log.done]
         watch = _Watch(log, len(items), len(todo), on_progress)
@@ -148,7 +151,7 @@ def _deviations(plan: TaskPlan, config: EvalConfig, engine: Engine) -> Iterator[
         if there != here:
             yield f"{what}: {here} instead of {there}"
     context = engine.info.context_tokens
-    if context is not None and context < tokens:
+    if context is not None and context <= tokens:  # the question needs room in it too
         yield f"the engine's context holds {context} tokens"
     if plan.task.instruction and not plan.instruction:
         yield "the published instruction is not given"
@@ -189,7 +192,7 @@ def run_record(config: EvalConfig, plans: Sequence[TaskPlan], engines: Engines) 
         "models": models,
         "tasks": [_task_record(p, config) for p in plans],
         "concurrency": config.concurrency,
-        "contamination": contamination_line(config.decontamination),
+        "contamination": contamination_line(config.decontamination, [p.task.name for p in plans]),
         "versions": {"sixfold": __version__, "python": platform.python_version(), "platform": platform.platform()}
         | {name: version for name in _LIBRARIES if (version := _version(name))},
         "cpus": os.cpu_count(),

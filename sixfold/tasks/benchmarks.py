@@ -368,7 +368,7 @@ def _from_folder(spec: Benchmark, file: Path) -> Iterator[Problem]:
         try:
             problems = spec.from_folder(row)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise TaskError(f"{file}, {row['id']}: {error!r}", hint="the row is not in the form that is known") from error
+            raise TaskError(f"{file}, {row['id']}: {_said(error)}", hint="the row is not in the form that is known") from error
         for problem in problems:
             yield replace(
                 problem, meta={**problem.meta, "source": row.get("source", str(file)), "licence": row.get("licence", "")}
@@ -383,6 +383,16 @@ def _from_hub(spec: Benchmark, repo: Repo, split: Split) -> Iterator[Problem]:
         try:
             problems = spec.from_hub({**row, "path": path}, index, split)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise TaskError(f"{source}, row {index}: {error!r}", hint="the set is not in the form that is known") from error
+            raise TaskError(
+                f"{source}, row {index}: {_said(error)}", hint="the set is not in the form that is known"
+            ) from error
         for problem in problems:
             yield replace(problem, meta={**problem.meta, "source": source, "licence": spec.licence})
+
+
+def _said(error: Exception) -> str:
+    """
+    >>> _said(KeyError("tests")), _said(ValueError("no number"))
+    ("it has no 'tests'", "ValueError('no number')")
+    """
+    return f"it has no {error}" if isinstance(error, KeyError) else repr(error)

@@ -44,7 +44,7 @@ def find_tasks(names: Sequence[str]) -> list[Task]:
 
 
 def find_task(name: str) -> Task:
-    """One task by its name. Raises `TaskError` with the nearest name."""
+    """One task by its name. Raises `TaskError` with the nearest name, or with one of a group where it names that."""
     family, _, level = name.partition(":")
     if family in FAMILIES and (not level or level.isdecimal()):
         return family_task(FAMILIES[family], int(level) if level else None)
@@ -52,6 +52,8 @@ def find_task(name: str) -> Task:
         return benchmarks.make_task(name)
     if name in gym.NAMES:
         return gym.make_task(name)
+    if name in GROUPS:
+        raise TaskError(f"{name} is a group of tasks, and one task is wanted", hint=f"name one, such as {GROUPS[name][0]}")
     known = [*FAMILIES, *benchmarks.NAMES, *gym.NAMES, *GROUPS]
     near = difflib.get_close_matches(name, known, 1, 0.5)
     why = gym.LEFT_OUT.get(name.removeprefix("gym/")) if name.startswith("gym/") else None

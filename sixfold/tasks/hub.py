@@ -166,7 +166,7 @@ def _file(repo: Repo, path: str, commit: str) -> Path:
     hub, cache_dir = _import_hub(), home_dir() / "data" / "hub"
     cached = hub.try_to_load_from_cache(repo.name, path, cache_dir=cache_dir, revision=commit, repo_type="dataset")
     if not isinstance(cached, str) and not _reachable(_endpoint()):
-        raise _out_of_reach(path)
+        raise _out_of_reach(f"{path} of {repo.name}")
     try:
         file = Path(
             hub.hf_hub_download(
@@ -201,8 +201,10 @@ def _reachable(endpoint: str) -> bool:
 
     try:
         httpx.head(endpoint, timeout=10.0)
-    except httpx.TransportError:
+    except (httpx.ConnectError, httpx.ConnectTimeout):
         return False
+    except httpx.HTTPError:
+        pass
     return True
 
 
@@ -231,7 +233,7 @@ def _explained(repo: Repo, error: Exception, path: str = "") -> TaskError:
         isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled)
         or type(error).__name__ == "ConnectError"
     ):
-        return _out_of_reach(what)
+        return _out_of_reach(f"{path} of {repo.name}" if path else repo.name)
     if isinstance(error, errors.EntryNotFoundError):
         return TaskError(f"{repo.name} has no file {path}", hint=f"look at {repo.page}, or {FOLDER_HINT}")
     if isinstance(error, errors.RepositoryNotFoundError):

@@ -82,12 +82,12 @@ def gsm8k(row: Row, index: int, split: str) -> list[Problem]:
 
 
 def gsm8k_folder(row: Row) -> list[Problem]:
-    return [_gsm8k(row["id"], row["problem"], row["answer"], row["solution"])]
+    return [_gsm8k(row["id"], row["problem"], row["answer"], row.get("solution"))]
 
 
-def _gsm8k(name: str, question: str, gold: str, steps: str) -> Problem:
+def _gsm8k(name: str, question: str, gold: str, steps: str | None) -> Problem:
     gold = gold.strip().replace(",", "")
-    return math(name, question, gold, re.sub(r"<<[^<>]*>>", "", steps).strip() + f"\nAnswer: {gold}")
+    return math(name, question, gold, re.sub(r"<<[^<>]*>>", "", steps).strip() + f"\nAnswer: {gold}" if steps else None)
 
 
 def math500(row: Row, index: int, split: str) -> list[Problem]:

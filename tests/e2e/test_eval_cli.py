@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from sixfold.cli import evals
+from sixfold.config import EvalConfig
+from sixfold.errors import ConfigError
+
 SIXFOLD = str(Path(sys.executable).with_name("sixfold"))
 
 
@@ -61,12 +65,27 @@ def test_wrong_input_has_its_code(tmp_path: Path) -> None:
         (("math/gcd", "--split", "dev"), 2, "split"),
         (("math/gcd", "--published"), 6, "no published evaluation"),
         ((), 6, "no task was named"),
+        (("--out", "nothing"), 2, "nothing is no run to report on"),
     ):
         done = run(tmp_path, "eval", *arguments, "--engine", engine)
         assert done.returncode == code, done.stderr
         assert words in done.stderr
         assert "Traceback" not in done.stderr
     assert run(tmp_path, "compare", "x", "y").returncode == 2
+
+
+def test_a_folder_that_cannot_be_written_still_shows_its_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "eval", "math/gcd:1", "--limit", "2", "--engine", script(tmp_path, "Answer: 6"), "--out", "r")
+
+    def refuse(*arguments: Any) -> None:
+        raise ConfigError("it cannot be written")
+
+    monkeypatch.setattr(evals, "write_report", refuse)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        evals.eval_command(EvalConfig(), evals.EvalOutput(tmp_path / "r"))
+    assert "math/gcd:1" in capsys.readouterr().out
 
 
 def test_an_engine_that_is_gone_ends_with_3_and_the_same_command_goes_on(tmp_path: Path) -> None:

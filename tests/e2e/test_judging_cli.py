@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sixfold.cli import judging
+from sixfold.errors import ConfigError
 from sixfold.tasks import catalog
 
 SIXFOLD = str(Path(sys.executable).with_name("sixfold"))
@@ -118,6 +119,7 @@ def test_a_training_set_is_decontaminated(tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["tasks", "show", "math/gdc"], 6, "did you mean math/gcd?"),
+        (["tasks", "show", "math"], 6, "name one, such as math/chain_sum"),
         (["tasks", "show", "math/gcd:9"], 6, "has no level 9"),
         (["tasks", "show", "math/gcd", "--split", "dev"], 2, "there is no split"),
         (["tasks", "show", "gym/coin_flip"], 6, "is left out"),
@@ -132,6 +134,12 @@ def test_bad_input_is_told_with_the_next_step(tmp_path: Path, arguments: list[st
     done = run(tmp_path, *arguments, code=code)
     assert words in done.stderr
     assert "next: " in done.stderr
+
+
+def test_an_audit_that_cannot_be_written_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "audit_task", lambda task, judge, count: pytest.fail("it began"))
+    with pytest.raises(ConfigError, match="cannot be written"):
+        judging.audit_tasks(["math/gcd"], 2, tmp_path / "none" / "audit.json", False, False)
 
 
 def test_a_line_that_cannot_be_scored_is_named(tmp_path: Path) -> None:

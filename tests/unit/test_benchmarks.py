@@ -140,6 +140,16 @@ def test_a_broken_row_is_told_with_its_place(text: str, says: str, tmp_path: Pat
         loaded("folio", data=tmp_path)
 
 
+def test_what_a_row_lacks_is_named_and_a_solution_may_lack(tmp_path: Path) -> None:
+    row = {"id": "g/1", "problem": "2 + 2?", "answer": "4"}
+    for name in ("gsm8k/test", "mbpp/test"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row))
+    assert [(p.answer, p.solution) for p in loaded("gsm8k", data=tmp_path)] == [("4", None)]
+    with pytest.raises(TaskError, match=r"g/1: it has no '\w+'"):
+        loaded("mbpp", data=tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="no folder"):
         loaded("folio", data=tmp_path / "none")
@@ -435,7 +445,7 @@ def test_no_token_is_sent_where_there_is_none(free: Hub) -> None:
 def test_no_network_is_told(server: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(TaskError, match="cannot be reached") as error:
+    with pytest.raises(TaskError, match=r"of HuggingFaceH4/MATH-500 .* cannot be reached") as error:
         loaded("math500")
     assert "SIXFOLD_DATA" in str(error.value)
     with pytest.raises(TaskError, match="cannot be reached"):

@@ -52,7 +52,12 @@ def test_overlaps_are_taken_out_named_and_counted(tmp_path: Path) -> None:
     assert clean == [r for i, r in enumerate(rows(20)) if i not in (3, 5)]
     taken = [json.loads(line) for line in (tmp_path / "out" / "overlaps.jsonl").read_text().splitlines()]
     assert [(t["line"], t["matches"][0]["id"]) for t in taken] == [(4, "test/0"), (6, "test/0")]
-    assert "2 of 20 training rows" in contamination_line(tmp_path / "out" / "report.json")
+    line = contamination_line(tmp_path / "out" / "report.json", ["eggs"])
+    assert "2 of 20 training rows" in line
+    assert "does not cover" not in line
+    assert contamination_line(tmp_path / "out" / "report.json", ["eggs", "gsm8k"]) == (
+        f"{line}; of the tasks here it does not cover gsm8k"
+    )
 
 
 def test_what_may_be_trained_on_is_no_contamination(tmp_path: Path) -> None:
@@ -90,6 +95,22 @@ def test_a_changed_file_is_read_from_the_beginning(tmp_path: Path) -> None:
     write(file, rows(12))
     assert decontaminate(file, build_index(TASKS), TASKS, tmp_path / "out")["rows"] == 12
     assert len((tmp_path / "out" / "clean.jsonl").read_text().splitlines()) == 10
+
+
+def test_another_file_does_not_overwrite_what_came_of_the_first(tmp_path: Path) -> None:
+    decontaminate(write(tmp_path / "train.jsonl", rows(9)), build_index(TASKS), TASKS, tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"out holds what came of train\.jsonl"):
+        decontaminate(write(tmp_path / "more.jsonl", rows(9)), build_index(TASKS), TASKS, tmp_path / "out")
+    assert len((tmp_path / "out" / "clean.jsonl").read_text().splitlines()) == 7
+
+
+def test_a_report_is_of_the_rows_beside_it(tmp_path: Path) -> None:
+    file = write(tmp_path / "train.jsonl", rows(9))
+    decontaminate(file, build_index(TASKS), TASKS, tmp_path / "out")
+    write(file, [*rows(12), {"no": "question"}])
+    with pytest.raises(ConfigError, match="line 13"):
+        decontaminate(file, build_index(TASKS), TASKS, tmp_path / "out")
+    assert not (tmp_path / "out" / "report.json").exists()
 
 
 @pytest.mark.parametrize(

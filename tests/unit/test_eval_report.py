@@ -125,6 +125,14 @@ async def test_a_page_says_what_a_reader_must_know(tmp_path: Path) -> None:
         assert words in page, words
 
 
+async def test_a_page_names_the_sampling_that_a_published_protocol_had(tmp_path: Path) -> None:
+    await evaluate(tmp_path, [sums(2, published=PUBLISHED)], "published=true")
+    write_report(tmp_path, picture=False)
+    page = (tmp_path / "report.md").read_text("utf-8")
+    assert "temperature 0.7, top_p 0.9, think_tokens 68, answer_tokens 32" in page
+    assert "temperature 0.5" not in page
+
+
 async def test_what_is_not_finished_or_failed_is_said(tmp_path: Path) -> None:
     def script(request: Request, served: int) -> Reply | str:
         if request.messages[-1].content == "Say yes.":

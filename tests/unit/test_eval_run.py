@@ -258,6 +258,8 @@ def test_a_context_that_is_too_small_is_a_deviation() -> None:
     engine = ScriptedEngine(["1"], context_tokens=64)
     plan = make_plan(sums(1, published=PUBLISHED), config("published=true"), engine)
     assert "the engine's context holds 64 tokens" in plan.deviations
+    whole = make_plan(sums(1, published=PUBLISHED), config("published=true"), ScriptedEngine(["1"], context_tokens=100))
+    assert "the engine's context holds 100 tokens" in whole.deviations, "the question needs room too"
 
 
 async def test_tasks_that_cannot_be_asked_are_refused(tmp_path: Path) -> None:
@@ -329,3 +331,26 @@ def test_a_record_is_made_without_a_disk() -> None:
     record = run_record(settings, [plan], Engines(engine))
     assert record["settings"]["tasks"]["math/sums"]["version"] == "1"
     assert "seed" not in record["settings"]["solve"]
+
+
+async def test_a_decontamination_report_is_quoted_also_by_a_run_that_goes_on(tmp_path: Path) -> None:
+    await evaluate(tmp_path, [sums(2), sums(2, "math/more", first=20)])
+    found = {"rows": 9, "removed": 1, "questions": 2, "tasks": {"math/sums": {"overlaps": {"exact": 1}}}, "not_compared": []}
+    (tmp_path / "clean.json").write_text(json.dumps(found))
+    await evaluate(tmp_path, [sums(2), sums(2, "math/more", first=20)], f"decontamination={tmp_path / 'clean.json'}")
+    line = read_config(tmp_path)["contamination"]
+    assert "1 of 9 training rows" in line
+    assert line.endswith("of the tasks here it does not cover math/more")
+    await evaluate(tmp_path, [sums(2), sums(2, "math/more", first=20)])
+    assert read_config(tmp_path)["contamination"] == line
+
+
+async def test_a_damaged_folder_is_refused_in_words(tmp_path: Path) -> None:
+    await evaluate(tmp_path, [sums(2)])
+    kept = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**kept, "tasks": []}))
+    with pytest.raises(ConfigError, match="samples of math/sums"):
+        load_run(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({k: v for k, v in kept.items() if k != "versions"}))
+    with pytest.raises(ConfigError, match="no run of"):
+        load_run(tmp_path)
