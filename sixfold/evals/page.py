@@ -115,7 +115,7 @@ def sampling(tasks: Sequence[Record]) -> str:
     >>> greedy = {"temperature": 0.0, "top_p": 1.0, "think_tokens": 90, "answer_tokens": 10}
     >>> sampling([{"name": "a", **greedy}, {"name": "b", **greedy}])
     'temperature 0.0, top_p 1.0, think_tokens 90, answer_tokens 10'
-    >>> sampling([{"name": "a", **greedy}, {"name": "b", **greedy, "think_tokens": 5}])[-40:]
+    >>> sampling([{"name": "a", **greedy}, {"name": "b", **greedy, "think_tokens": 5}])[-41:]
     '1.0, think_tokens 5, answer_tokens 10 (b)'
     """
     named: dict[str, list[str]] = {}
