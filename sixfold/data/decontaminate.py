@@ -12,7 +12,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -109,7 +109,7 @@ def decontaminate(
     except OSError as error:
         raise ConfigError(f"{error.filename} cannot be used: {error.strerror}", hint="give a JSONL file and --out") from error
     identity = _identity(file, tasks)
-    with ExitStack() as stack:
+    with _in_words(folder), ExitStack() as stack:
         clean = stack.enter_context(open_lines(folder / "clean.jsonl", "--out"))
         overlaps = stack.enter_context(open_lines(folder / "overlaps.jsonl", "--out"))
         _refuse_other(folder, file)
@@ -131,8 +131,10 @@ def decontaminate(
                 _save(folder, identity, state, digest_kinds, by_task, clean, overlaps)
                 progress(at, size)
         _save(folder, identity, state, digest_kinds, by_task, clean, overlaps)
+    with _in_words(folder):
+        digests = {"sha256": _sha256(file), "clean_sha256": _sha256(folder / "clean.jsonl")}
     report = {
-        "sixfold": __version__, "file": file.name, "sha256": _sha256(file), "clean_sha256": _sha256(folder / "clean.jsonl"),
+        "sixfold": __version__, "file": file.name, **digests,
         "rows": state["rows"], "removed": state["removed"], "questions": len(index), "kinds": dict(digest_kinds),
         "tasks": {
             t.name: {
@@ -143,9 +145,21 @@ def decontaminate(
         },
         "not_compared": [t.name for t in tasks if not index.counts[t.name]],
     }  # fmt: skip
-    _replace(folder / "report.json", report)
-    (folder / "progress.json").unlink(missing_ok=True)
+    with _in_words(folder):
+        _replace(folder / "report.json", report)
+        (folder / "progress.json").unlink(missing_ok=True)
     return report
+
+
+@contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    """A disk that is full or a file that cannot be read is no fault of this program."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename or folder} cannot be used: {error.strerror}", hint="mend that, then the same command goes on"
+        ) from error
 
 
 def _rows(file: Path, start: int, number: int) -> Iterator[tuple[int, dict[str, Any], bytes, int]]:

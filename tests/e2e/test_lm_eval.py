@@ -16,13 +16,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluating import evaluate, right_answer, sums
+from evaluating import PUBLISHED, evaluate, right_answer, sums
 
 from sixfold.config import EngineConfig, EvalConfig, load_config
 from sixfold.core import Problem, Task
@@ -85,6 +86,14 @@ async def test_an_export_has_the_fields_and_hashes_of_lm_eval(tmp_path: Path) ->
     assert found["results"]["math/sums"]["exact_match,flexible"] == pytest.approx(2 / 3)
     assert found["n-samples"]["code/x:2"] == {"original": 2, "effective": 1}, "a question about 13 cannot be judged"
     assert {"results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "config", "task_hashes"} <= set(found)
+
+
+async def test_an_export_of_a_published_protocol_has_its_sampling(tmp_path: Path) -> None:
+    tasks = [sums(2, published=PUBLISHED), sums(2, "math/b", first=20, published=replace(PUBLISHED, temperature=0.0))]
+    await evaluate(tmp_path, tasks, "published=true", script=lambda request, served: "Answer: 1")
+    found = json.loads(export_lm_eval(tmp_path)[-1].read_text("utf-8"))
+    assert found["config"]["gen_kwargs"] == {"top_p": 0.9, "n": 1, "plan": "off", "select": "auto"}
+    assert [c["generation_kwargs"]["temperature"] for c in found["configs"].values()] == [0.7, 0.0]
 
 
 def said_of(question: str, answers: dict[str, str]) -> str:

@@ -143,6 +143,21 @@ def test_a_file_that_is_not_there_and_tasks_without_questions_are_refused(tmp_pa
         build_index([Task("none", "math", lambda split, count: [])])
 
 
+def test_a_full_disk_is_told_and_the_same_call_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, index = write(tmp_path / "train.jsonl", rows(9)), build_index(TASKS)
+
+    def full(clean: object, raw: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write", full)
+        with pytest.raises(ConfigError, match="out cannot be used: No space left on device"):
+            decontaminate(file, index, TASKS, tmp_path / "out")
+    assert decontaminate(file, index, TASKS, tmp_path / "out")["rows"] == 9
+    with pytest.raises(ConfigError, match="Is a directory"):
+        decontaminate(tmp_path, index, TASKS, tmp_path / "other")
+
+
 def test_a_report_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("[]")
     with pytest.raises(ConfigError, match="no decontamination report"):
