@@ -42,6 +42,7 @@ _WHY: Mapping[str, str] = {
     "output": "it wrote too much",
     "memory": "it ran out of memory",
     "processes": "it started too many processes",
+    "files": "it made too many files",
 }
 
 
@@ -81,7 +82,7 @@ def judge_code(problem: Problem, text: str, tools: Tools) -> Verdict:
 def judge_code_input(problem: Problem, text: str, tools: Tools) -> Verdict:
     """Score 1 where the arguments in `text`, literals only, make `meta["code"]`'s `f` return `meta["output"]`."""
     code, output = problem.meta.get("code"), problem.meta.get("output")
-    if not isinstance(code, str) or not isinstance(output, str):
+    if not isinstance(code, str) or not isinstance(output, str) or not _parsed(output):
         return Verdict(None, "the problem has no function or no output")
     names = frozenset(name for name in _defined(_parsed(code)) if name != "f")
     found, call = read_arguments(text, names)
@@ -146,6 +147,10 @@ def _limits(problem: Problem) -> Limits:
     return Limits(wall_s=_PATIENCE * timeout_s, cpu_s=math.ceil(timeout_s))
 
 
+_FUTURE = re.compile(r"(?m)^from __future__ import [\w, ]+$")
+"""What must come first, and does not where a prompt or set-up precedes the code."""
+
+
 def make_orders(problem: Problem, code: str) -> Orders:
     """The problem's tests as orders for the harness. Raises `ValueError` or `SyntaxError` for tests that cannot be used.
 
@@ -167,6 +172,7 @@ def make_orders(problem: Problem, code: str) -> Orders:
     reference = "" if prompt else str(problem.answer or "")
     imports, remote = _names(tuple(tests), f"{begun}\n{setup}", f"{reference}\n{after}", entry)
     programs = tuple(f"{setup}\n{program}" if setup else program for program in _programs(code, prompt, entry))
+    programs += tuple("\n".join([*_FUTURE.findall(p), _FUTURE.sub("", p)]) for p in programs if _FUTURE.search(p))
     local = (*imports, *(source for source in (begun, setup) if source))
     return Orders(programs, local, (after,) if after else (), remote, tuple(tests))
 
@@ -314,6 +320,8 @@ def _same_word(left: str, right: str) -> bool:
     if not _DECIMAL.fullmatch(left) or not _DECIMAL.fullmatch(right):
         return False
     a, b = float(left), float(right)
+    if math.isinf(a) or math.isinf(b):
+        return False  # within the tolerance of everything
     return abs(a - b) <= _TOLERANCE * max(1.0, abs(a), abs(b))
 
 

@@ -22,8 +22,12 @@ if TYPE_CHECKING:  # typing costs a third of the start
     from typing import Any
 
 LARGEST = 4 * 1024 * 1024
-"""Bytes of one message."""
+"""Bytes of one reply. A question may be larger and deeper than any reply, so that no value of the program's makes a test that
+passes it on impossible to run, and the program unscored where it is wrong."""
 _DEEPEST = 100
+_REPLY_DEPTH = 50
+"""Where a reply's depth begins to count."""
+_STACK = 96 * 1024 * 1024
 _DENIED = ("StopIteration", "StopAsyncIteration")
 """Raised in the middle of a test, they would end its loop in silence, as if everything in it had passed."""
 
@@ -78,10 +82,10 @@ def encode(value: Any, keep: Callable[[Any], int] | None = None, depth: int = 0)
     return b"h%d;" % keep(value)
 
 
-def decode(data: bytes, handle: Callable[[int], Any] | None = None) -> Any:
+def decode(data: bytes, handle: Callable[[int], Any] | None = None, depth: int = 0) -> Any:
     """The value that `encode` wrote. Raises `ValueError` for anything else, whatever it is."""
     try:
-        value, end = _decode(data, 0, handle, 0)
+        value, end = _decode(data, 0, handle, depth)
     except (ValueError, TypeError, IndexError, LookupError, OverflowError) as error:
         raise ValueError(f"not a message: {error}") from None
     if end != len(data):
@@ -132,13 +136,13 @@ def _decode(data: bytes, at: int, handle: Callable[[int], Any] | None, depth: in
 def _type(name: str) -> type:
     """A built-in type by its name, and nothing else that is built in."""
     kind = getattr(builtins, name, None)
-    if type(kind) is not type:
+    if type(kind) is not type or name.startswith("_"):
         raise ValueError("not a type")
     return kind
 
 
 def send(fd: int, data: bytes) -> None:
-    if len(data) > LARGEST:
+    if len(data) > 4 * LARGEST:
         raise Unsendable("too large to be sent")
     data = len(data).to_bytes(4, "big") + data
     try:
@@ -148,7 +152,7 @@ def send(fd: int, data: bytes) -> None:
         raise Gone from None
 
 
-def receive(fd: int) -> bytes:
+def receive(fd: int, largest: int) -> bytes:
     def exactly(count: int) -> bytes:
         parts = []
         while count:
@@ -160,7 +164,7 @@ def receive(fd: int) -> bytes:
         return b"".join(parts)
 
     size = int.from_bytes(exactly(4), "big")
-    if size > LARGEST:
+    if size > largest:
         raise Gone
     return exactly(size)
 
@@ -176,7 +180,7 @@ class Link:
     def __call__(self, verb: str, *args: Any, **names: Any) -> Any:
         try:
             send(self.ask_fd, encode((verb, args, names)))
-            reply = decode(receive(self.reply_fd), lambda number: Handle(self, number))
+            reply = decode(receive(self.reply_fd, LARGEST), lambda number: Handle(self, number), _REPLY_DEPTH)
         except (Gone, ValueError):
             self.gone = True
             raise Gone("the program ended before the tests did") from None
@@ -235,6 +239,15 @@ class Handle:
     def __bool__(self) -> bool:
         return bool(self._plain(self._link("true", self), bool))
 
+    def __next__(self) -> Any:
+        return self._link("next", self)
+
+    def __str__(self) -> str:
+        return str(self._plain(self._link("text", self), str))
+
+    def __repr__(self) -> str:
+        return str(self._plain(self._link("shown", self), str))
+
     @staticmethod
     def _plain(value: Any, kind: type) -> Any:
         if type(value) is not kind:
@@ -252,7 +265,8 @@ def judge(ask_fd: int, reply_fd: int, report_fd: int) -> None:
     try:
         for source in local:
             exec(compile(source, "<set-up>", "exec"), space)
-        compiled = [compile(test, f"<test {i}>", "exec") for i, test in enumerate(tests, 1)]
+        # Without programs a test holds what a model wrote: if that does not compile, it has failed.
+        compiled = [compile(test, f"<test {i}>", "exec") if programs else test for i, test in enumerate(tests, 1)]
     except BaseException as error:  # noqa: BLE001 (whatever it is, the tests cannot be run)
         broken, reason = True, f"the tests cannot be set up: {_told(error)}"
     if not broken:
@@ -324,18 +338,22 @@ def answer(ask_fd: int, reply_fd: int) -> None:
         "list": list,
         "length": len,
         "true": bool,
+        "next": next,
+        "text": str,
+        "shown": repr,
     }
     while True:
         try:
-            verb, args, names = decode(receive(ask_fd), lambda number: kept[number])
+            verb, args, names = decode(receive(ask_fd, 4 * LARGEST), lambda number: kept[number])
         except Gone:
             return
         try:
-            reply = encode([verbs[verb](*args, **names)], keep)
+            reply = encode([verbs[verb](*args, **names)], keep, _REPLY_DEPTH)
             if len(reply) > LARGEST:
                 raise Raised("the value is too large")
         except BaseException as error:  # noqa: BLE001 (the model's code may raise anything)
-            kind = "NameError" if verb == "name" else type(error).__name__
+            kinds = (kind.__name__ for kind in type(error).__mro__ if getattr(builtins, kind.__name__, None) is kind)
+            kind = "NameError" if verb == "name" else next(kinds)  # of the program's own kinds of errors, what they are at root
             reply = encode((kind, f"{args[0]} is not defined" if verb == "name" else _told(error).partition(": ")[2]))
         send(reply_fd, reply)
 
@@ -345,7 +363,9 @@ def script(path: str) -> None:
     with open(path, encoding="utf-8") as file:
         source = file.read()
     sys.argv = [path]
-    exec(compile(source, path, "exec", dont_inherit=True), _module("__main__"))
+    space = _module("__main__")
+    space["__file__"] = path
+    exec(compile(source, path, "exec", dont_inherit=True), space)
 
 
 def _module(name: str) -> dict[str, Any]:
@@ -363,6 +383,14 @@ def _hush() -> list[int]:
     for fd in (0, 1, 2):
         os.dup2(nothing, fd)
     return moved
+
+
+def _deepen() -> None:
+    """Room for deep recursion through C, as of a cached function, in the main thread; stacks of others stay as they are."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    resource.setrlimit(resource.RLIMIT_STACK, (_STACK if hard == resource.RLIM_INFINITY else min(_STACK, hard), hard))
 
 
 def _unreadable() -> None:
@@ -384,6 +412,7 @@ def main(role: str, *args: str) -> None:
         os.dup2(2, 1)
         judge(ask_fd, reply_fd, report_fd)
         os._exit(0)
+    _deepen()
     if role == "answer":
         ask_fd, reply_fd = _hush()
         answer(ask_fd, reply_fd)

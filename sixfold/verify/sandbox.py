@@ -31,12 +31,16 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Literal
 
-Status = Literal["ok", "failed", "timeout", "output", "memory", "processes"]
+Status = Literal["ok", "failed", "timeout", "output", "memory", "processes", "files"]
 """`ok`: it ended with exit code 0. `failed`: with another, or by a signal. The others: it was stopped at that limit."""
 
 _TICK_S = 0.05
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONHASHSEED": "0"}
-"""All a program sees. The fixed hash seed makes the order of sets, and so verdicts, the same every time."""
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8",
+    "PYTHONUTF8": "1", "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1",
+}  # fmt: skip
+"""All a program sees. The fixed hash seed makes the order of sets, and so verdicts, the same every time. With one arena, a
+thread takes no address space, which the memory limit counts, but its stack."""
 NEXT_STEP = "install bubblewrap (apt-get install bubblewrap, dnf install bubblewrap), or say --allow-unsafe-code"
 
 
@@ -46,7 +50,8 @@ class SandboxFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one program may use. `processes` counts threads too: new processes are forbidden where the kernel lets us."""
+    """What one program may use. `processes` counts threads too: new processes are forbidden where the kernel lets us. `files`
+    are those in its /tmp, empty ones too: the kernel's own memory for them has no other limit."""
 
     wall_s: float = 10.0
     cpu_s: int = 10
@@ -55,6 +60,7 @@ class Limits:
     file_mib: int = 16
     tmp_mib: int = 64
     open_files: int = 64
+    files: int = 4096
     processes: int = 64
 
 
@@ -205,6 +211,8 @@ def _walls(limits: Limits, status_fd: int) -> list[str]:
     """bubblewrap's arguments: what is there, all of it read-only but /tmp.
 
     The program is the first process inside, not a child of bubblewrap's own: that one would be left for others to reap.
+    Where we are root, so is the program to the kernel, only without capabilities: it owns the system's settings in /proc/sys,
+    which a read-only mount keeps from it, and the devices in /dev, whose rights `_filter` keeps as they are.
     """
     argv = [
         "--unshare-all",
@@ -220,7 +228,7 @@ def _walls(limits: Limits, status_fd: int) -> list[str]:
     argv += ["--hostname", "sandbox", "--clearenv", "--json-status-fd", str(status_fd)]
     for name, value in _ENVIRONMENT.items():
         argv += ["--setenv", name, value]
-    return [*argv, *_places(), "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev",
+    return [*argv, *_places(), "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev",
             "--perms", "0700", "--size", str(limits.tmp_mib * 2**20), "--tmpfs", "/tmp"]  # fmt: skip
 
 
@@ -268,13 +276,20 @@ def _ulimits(limits: Limits) -> str:
 _BY_MACHINE: Mapping[str, tuple[int, int, str]] = {
     # The architecture, clone, and what is refused: fork, vfork (where there are such calls), ptrace, process_vm_readv, _writev,
     # unshare, setns, memfd_create, memfd_secret, shmget, msgget, semget, io_uring_setup, bpf, perf_event_open,
-    # userfaultfd, add_key, request_key, keyctl, mount, pivot_root, open_tree, move_mount, fsopen, mount_setattr.
+    # userfaultfd, add_key, request_key, keyctl, mount, pivot_root, open_tree, move_mount, fsopen, mount_setattr, syslog,
+    # and what changes a file's rights: chmod, fchmod, fchmodat, fchmodat2, the calls that set and remove its attributes.
     "x86_64": (
         0xC000003E,
         56,
-        "57 58 101 310 311 272 308 319 447 29 68 64 425 321 298 323 248 249 250 165 155 428 429 430 442",
+        "57 58 101 310 311 272 308 319 447 29 68 64 425 321 298 323 248 249 250 165 155 428 429 430 442 103 "
+        "90 91 268 452 188 189 190 197 198 199 463 466",
     ),
-    "aarch64": (0xC00000B7, 220, "117 270 271 97 268 279 447 194 186 190 425 280 241 282 217 218 219 40 41 428 429 430 442"),
+    "aarch64": (
+        0xC00000B7,
+        220,
+        "117 270 271 97 268 279 447 194 186 190 425 280 241 282 217 218 219 40 41 428 429 430 442 116 "
+        "52 53 452 5 6 7 14 15 16 463 466",
+    ),
 }
 _CLONE3 = 435
 
@@ -305,6 +320,7 @@ def _filter() -> bytes | None:
 def _attend(processes: Sequence[_Process], limits: Limits) -> list[Ran]:
     """Feed and read processes until the first has ended, one has gone over a limit, or time is up; then end them all."""
     first, deadline = processes[0], processes[0].started + limits.wall_s
+    looked = first.started
     with selectors.DefaultSelector() as selector:
         for process in processes:
             _register(selector, process)
@@ -322,10 +338,11 @@ def _attend(processes: Sequence[_Process], limits: Limits) -> list[Ran]:
                 first.status = first.status or over
             elif _ended(first, wait=not _watched(selector, first)):
                 break
-            elif not events:
+            elif time.monotonic() - looked >= _TICK_S:  # by the clock: a program that writes all the time is looked at too
+                looked = time.monotonic()
                 for process in processes:
-                    if _too_many(process, limits):
-                        process.status = first.status = "processes"
+                    if (too_many := _too_many(process, limits)) is not None:
+                        process.status = first.status = too_many
     return [_end_of(process, limits) for process in processes]
 
 
@@ -377,14 +394,20 @@ def _ended(process: _Process, wait: bool) -> bool:
     return True
 
 
-def _too_many(process: _Process, limits: Limits) -> bool:
-    """Whether it runs more threads than allowed. Read now and then: between two looks some hundreds can start, not millions."""
+def _too_many(process: _Process, limits: Limits) -> Status | None:
+    """What it has more of than allowed: threads, or files in its /tmp. Read now and then: between two looks some thousands can
+    come, not millions."""
     if sys.platform != "linux":
-        return False
+        return None
     inner = process.popen.pid if process.told is None else _said(process).get("child-pid")
     with suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{inner}/status").read_text().split("\nThreads:")[1].split()[0]) > limits.processes
-    return False
+        if int(Path(f"/proc/{inner}/status").read_text().split("\nThreads:")[1].split()[0]) > limits.processes:
+            return "processes"
+        inside = f"/proc/{inner}/root/tmp"
+        if process.told is not None and os.stat(inside).st_dev != os.stat("/tmp").st_dev:  # else the walls do not stand yet
+            room = os.statvfs(inside)
+            return "files" if room.f_files - room.f_ffree > limits.files else None
+    return None
 
 
 def _said(process: _Process) -> dict[str, int]:

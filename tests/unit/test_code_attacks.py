@@ -201,6 +201,7 @@ def f(x):
     "look-alike names": "def ｆ(x): return True",
     "fill /tmp": "def f(x):\n    n = 0\n    while True:\n        with open(f'/tmp/{n}', 'wb') as file: file.write(b'x' * 2**23)\n        n += 1",
     "links in /tmp": "import os\nos.symlink('/proc/1/root', '/tmp/a'); os.symlink('/', '/tmp/b')\ndef f(x): return [sorted(os.listdir('/tmp/a/root')), open('/tmp/b/etc/passwd').read()]",
+    "empty files": "import os\ndef f(x):\n    n = 0\n    while True:\n        os.close(os.open(f'/tmp/{n}', os.O_CREAT))\n        n += 1",
     "read the users": "def f(x): return [open(p).read() for p in ('/etc/passwd', '/etc/shadow', '/etc/hosts')]",
 }  # fmt: skip
 
@@ -336,6 +337,67 @@ def f(x):
 """
     assert judge_code(_problem("assert f(1) == []"), _fenced(code), _tools()).score == 1.0
     assert not [folder for folder in [*folders, "/tmp"] if Path(folder, name).exists()]
+
+
+def test_settings_and_devices_of_the_system_stay_as_they_are(mark: str) -> None:
+    """Where we are root, the program owns them. It only tries: a setting is opened, a device is given the rights it has."""
+    code = """
+import os, stat
+def f(x):
+    changed = []
+    for top in ("/proc", "/dev"):
+        for folder, _, names in os.walk(top):
+            for path in [os.path.join(folder, name) for name in names if not folder.endswith("/fd")]:
+                try:
+                    if top == "/proc": os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+                    else: os.chmod(path, stat.S_IMODE(os.stat(path).st_mode))
+                    changed.append(path)
+                except OSError: pass
+    for path in ("/dev/null", "/tmp/harness.pyc"):
+        try: os.setxattr(path, "system.posix_acl_access", b"\\x02\\0\\0\\0"); changed.append(path)
+        except OSError: pass
+    return [p for p in changed if not os.path.realpath(p).startswith("/dev/pts/")]
+"""
+    assert judge_code(_problem("seen = f(1)\nassert seen == [], seen"), _fenced(code), _tools()).score == 1.0
+
+
+@pytest.mark.parametrize(
+    "made", ["os.close(os.open(f'/tmp/{n}', os.O_CREAT))", "threading.Thread(target=time.sleep, args=(99,)).start()"]
+)
+def test_what_no_limit_counts_is_found_in_a_program_that_writes_all_the_time(made: str, mark: str) -> None:
+    code = f"""
+import os, threading, time
+def write():
+    for _ in range(60_000): os.write(1, b"x"); time.sleep(0.001)
+threading.stack_size(32768)
+threading.Thread(target=write).start()
+n = 0
+while True:
+    try: {made}
+    except (OSError, RuntimeError): time.sleep(0.01)
+    n += 1
+"""
+    problem = Problem("1", "", meta={"cases": [{"input": "", "output": ""}], "timeout_s": 10})
+    verdict = judge_code(problem, _fenced(code), _tools())
+    assert (verdict.score, "too many" in verdict.reason) == (0.0, True), verdict
+
+
+@pytest.mark.parametrize(
+    "returned", ["'x' * (4 * 2**20 - 14)", "functools.reduce(lambda v, _: [v], range(98), [])", "forge(b'l1;k10;__loader__')"]
+)
+def test_no_value_makes_a_test_impossible_to_run(returned: str) -> None:
+    """A wrong program would be unscored instead of wrong, and left out of accuracy."""
+    code = f"""
+import functools, os
+def forge(message):
+    for fd in range(3, 16):
+        try: os.write(fd, len(message).to_bytes(4, "big") + message)
+        except OSError: pass
+def g(x): return {returned}
+def f(x): return 0
+"""
+    problem = _problem("x = g(1)\nassert f([x]) == 1")
+    assert judge_code(problem, _fenced(code), _tools()).score == 0.0
 
 
 def test_the_users_files_are_not_there(mark: str, home: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sixfold.core import Problem
-from sixfold.verify.code_tests import judge_code, judge_code_input, make_orders, read_arguments
+from sixfold.verify.code_tests import judge_code, judge_code_input, make_orders, read_arguments, same_output
 from sixfold.verify.harness import Unsendable, decode, encode
 from sixfold.verify.sandbox import Sandbox, open_sandbox
 from sixfold.verify.workers import Tools, Workers
@@ -86,6 +86,19 @@ def test_what_is_not_plain_is_not_sent() -> None:
         ("from dataclasses import dataclass\n@dataclass\nclass A:\n    x: int\ndef f(): return A(2)", ["assert f().x == 2"]),
         ("def f(): return 10**5000", ["assert f() == 10**5000"]),
         (
+            "class E(ValueError): pass\ndef f(): raise E('no')",
+            ["try:\n    f()\n    assert 0\nexcept ValueError as e:\n    assert str(e) == 'no'"],
+        ),
+        (
+            "class P:\n    def __str__(s): return 'p'\n    def __repr__(s): return 'P()'",
+            ["assert str(P()) == f'{P()}' == 'p' and repr(P()) == 'P()'"],
+        ),
+        ("def f():\n    yield 1\n    yield 2", ["g = f()\nassert next(g) == 1 and next(g) == 2"]),
+        (
+            "import functools, sys\nsys.setrecursionlimit(10**6)\n@functools.cache\ndef f(n): return n and 1 + f(n - 1)",
+            ["assert f(50_000) == 50_000"],
+        ),
+        (
             "def f(): return float('inf'), 1j, b'x', bytearray(b'y')",
             ["assert f() == (float('inf'), 1j, b'x', bytearray(b'y'))"],
         ),
@@ -131,6 +144,8 @@ def test_a_body_continues_the_prompt_with_or_without_its_indentation() -> None:
 @needs_sandbox
 def test_set_up_comes_before_or_after_and_imports_are_the_tests_own() -> None:
     assert _judge("def f(x): return x + K", setup="K = 2", tests=["assert f(1) == 1 + K"])[0] == 1.0
+    future = "from __future__ import annotations\ndef f(x: Later): return x + K"
+    assert _judge(future, setup="K = 2", tests=["assert f(1) == 3"])[0] == 1.0
     code = "class Node:\n    def __init__(s, v): s.v, s.next = v, None\ndef f(n): return 1 + f(n.next) if n else 0"
     assert _judge(code, setup_after="root = Node(1)\nroot.next = Node(2)", tests=["assert f(root) == 2"])[0] == 1.0
     assert (
@@ -146,6 +161,9 @@ def test_programs_that_read_the_standard_input() -> None:
     cases = [{"input": "1 2\n", "output": "3"}, {"input": "2 2\n", "output": "4 \n"}]
     assert _judge("a, b = map(int, input().split())\nprint(a + b)\nexit()", cases=cases)[0] == 1.0
     main = "def main(): print(sum(map(int, input().split())))"
+    assert _judge("print(sum(map(int, open(0).read().split())), end=__file__[:0])", cases=cases)[0] == 1.0
+    pool = "from concurrent.futures import ThreadPoolExecutor\nimport time\np = ThreadPoolExecutor(30)\n"
+    assert _judge(f"{pool}[p.submit(time.sleep, 0.1) for _ in range(30)]\n{main}\nmain()", cases=cases)[0] == 1.0
     thread = "import sys, threading\nsys.setrecursionlimit(10**6)\nthreading.stack_size(2**26)"
     assert _judge(f"{thread}\n{main}\nt = threading.Thread(target=main)\nt.start()\nt.join()", cases=cases)[0] == 1.0
     for code, why in (
@@ -155,11 +173,20 @@ def test_programs_that_read_the_standard_input() -> None:
         ("def f(: pass", "SyntaxError"),
         ("import sys\nprint(sum(map(int, input().split())))\nsys.exit(1)", "exit code 1"),
         ("data = bytearray(10 * 2**30)", "memory"),
+        ("for n in range(10**7): open(str(n), 'w').close()", "too many files"),
         ("while True: pass", "time"),
     ):
         score, reason = _judge(code, cases=cases, timeout_s=1)
         assert score == 0.0, code
         assert why in reason, (code, reason)
+
+
+def test_an_endless_number_is_near_to_no_other() -> None:
+    for endless in ("1e999", "-1e999", "9" * 400 + ".0"):
+        assert not same_output(endless, "3.14")
+        assert not same_output("3.14", endless)
+    assert same_output("1e999", "1e999")
+    assert same_output("3.1400001", "3.14")
 
 
 def test_what_cannot_be_judged_is_unscored_with_the_next_step(tmp_path: Path) -> None:
@@ -223,6 +250,9 @@ INVERSE = {"code": "def f(a, b=1):\n    return [a] * b", "output": "['x', 'x']"}
         ("Answer: f('x', 2)) or (True", 0.0),
         ("Answer: f(f, 2)", 0.0),
         ("Answer: f(x := 'x', 2)", 0.0),
+        ("Answer: f('x', b=2, b=2)", 0.0),
+        ("Answer: f('x', dict(a=1, a=2))", 0.0),
+        ("Answer: f('x', lambda a, a: 1)", 0.0),
         ("Answer: f('x', 9**9**9)", 0.0),
         ("Answer: f('x', [0] * 10 ** 10)", 0.0),
         ("Answer: f(" + "[" * 3000, 0.0),
@@ -237,6 +267,8 @@ def test_arguments_are_literals_and_judged_by_what_the_function_returns(text: st
 
 def test_arguments_unscored_and_quotes_kept() -> None:
     assert judge_code_input(Problem("1", ""), "Answer: 1", Tools(Workers(), None)).score is None
+    broken = Problem("1", "", meta={**INVERSE, "output": "['x'"})
+    assert judge_code_input(broken, "Answer: 'x', 2", Tools(Workers(), Sandbox("unsafe"))).score is None
     assert judge_code_input(Problem("1", "", meta=INVERSE), "Answer: 'x', 2", Tools(Workers(), None)).score is None
     assert read_arguments("Answer: '\"a\"'")[1] == repr('"a"')
     assert read_arguments("It is so.")[1] is None
