@@ -3,6 +3,7 @@
 .PHONY: help solve test check pull format lock bench bench-verify baseline lm-eval-check clean
 
 PYTHON ?= python3
+TORCH ?= torch==2.13.0
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 # As it was given: a question may hold what make or the shell would read otherwise.
@@ -15,13 +16,13 @@ help: ## print this list
 solve: .venv/.core pull ## answer the first questions, or yours: make solve Q="What is 17 * 3?"
 	@$(BIN)/sixfold solve --n 8 $(ARGS) -- "$${Q:-examples/first-questions.jsonl}"
 
-test: .venv/.dev pull ## install what the tests need and run them
+test: .venv/.dev .venv/.train pull ## install what the tests need and run them
 	@command -v bwrap >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing bubblewrap" \
 		&& { apt-get install -qq -y bubblewrap >/dev/null || { apt-get update -qq && apt-get install -qq -y bubblewrap >/dev/null; }; }; } \
 		|| echo "bubblewrap is missing, so tests that run programs are skipped: apt-get install bubblewrap"
 	@echo "running the tests" && $(BIN)/pytest $(ARGS)
 
-check: .venv/.dev ## format, lint and types
+check: .venv/.dev .venv/.train ## format, lint and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
 pull: .venv/.core
@@ -35,6 +36,9 @@ lock: .venv/.dev ## write the lock files anew from pyproject.toml
 	@$(BIN)/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links -o requirements.lock pyproject.toml
 	@$(BIN)/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --allow-unsafe --extra dev \
 		-c requirements.lock -o requirements-dev.lock pyproject.toml
+	@$(BIN)/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --unsafe-package torch \
+		--unsafe-package setuptools --unsafe-package triton --extra train -c requirements.lock -c requirements-dev.lock \
+		-o requirements-train.lock pyproject.toml
 
 bench: .venv/.core pull ## measure overhead, the shared prefix and early stopping (some minutes)
 	@$(BIN)/python bench/solve.py $(ARGS)
@@ -63,3 +67,8 @@ clean: ## remove the environment
 
 .venv/.dev: .venv/.core requirements-dev.lock
 	@echo "installing what the tests need" && $(PIP) install --progress-bar on --require-hashes -r requirements-dev.lock && touch $@
+
+# The CPU build where pip finds one; elsewhere, with an accelerator, the build that fits it: docs/training.md.
+.venv/.train: .venv/.core requirements-train.lock
+	@echo "installing what training needs" && $(PIP) install -q --progress-bar on $(TORCH)
+	@$(PIP) install --progress-bar on --no-deps --require-hashes -r requirements-train.lock && touch $@

@@ -55,3 +55,9 @@ class TaskError(SixfoldError):
     """A task that is unknown, whose data is not there, or that failed its own check or audit."""
 
     exit_code = 6
+
+
+class TrainError(SixfoldError):
+    """A training run that cannot begin, was stopped by a gate or a detector, or whose folder belongs to another run."""
+
+    exit_code = 7

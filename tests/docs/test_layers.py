@@ -12,10 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2] / "sixfold"
 RANK = {
     "core": 0, "errors": 0, "__init__": 0, "py": 0, "config": 1, "verify": 2, "engine": 3, "trace": 4, "tasks": 4, "reason": 5,
-    "data": 6, "evals": 6, "cli": 7,
+    "data": 6, "evals": 6, "train": 6, "cli": 7, "scale": 7,
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "ray", "xllamacpp", "gguf", "numpy", "httpx", "sympy", "math_verify", "matplotlib", "pyarrow",
-         "huggingface_hub", "reasoning_gym")  # fmt: skip
+         "huggingface_hub", "reasoning_gym", "trl", "peft", "datasets")  # fmt: skip
 
 
 def layer(module: str) -> str:

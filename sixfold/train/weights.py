@@ -1,0 +1,142 @@
+"""A base model as training needs it: a Hugging Face folder with weights, a tokenizer and a chat template, wherever it came from.
+
+Place: every stage opens its model here. The embedded model exists as GGUF alone, so it is converted once, into
+`<home>/hf/<name>-<sha256>`; the hub and local folders are used as they are. What transformers gets wrong about a GGUF tokenizer
+is put right here: its pre-tokenizer must split digits as llama.cpp does, or the model is trained on other tokens than it will see.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+from sixfold.engine import models
+from sixfold.engine.gguf_file import read_gguf
+from sixfold.errors import TrainError
+
+RANDOM = "random:tiny"
+"""A base of two layers with random weights and the embedded model's tokenizer: for smoke tests of a recipe."""
+_SINGLE_DIGITS = ("smollm",)
+"""Values of `tokenizer.ggml.pre` whose digits are tokens of their own."""
+
+
+def open_base(spec: str, home: Path) -> Path:
+    """The folder of a base model: a local folder, `hf:OWNER/REPO[@REVISION]`, the name of a pulled model (converted on first use,
+    which takes some 15 s for 135M), or `random:tiny`, which knows nothing and trains in seconds. Raises `TrainError` or
+    `ModelError` where there is none.
+    """
+    if spec == RANDOM:
+        return _random(models.find(models.DEFAULT, home), home)
+    if spec.startswith("hf:"):
+        return _from_hub(spec)
+    folder = Path(spec).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise TrainError(
+                f"{folder} is no model folder: it has no config.json", hint="give a folder that transformers wrote"
+            )
+        return folder
+    model = models.find(spec, home)
+    made = home / "hf" / f"{model.path.stem}-{(model.sha256 or 'local')[:12]}"
+    if not (made / "config.json").is_file():
+        _convert(model.path, made)
+    return made
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Raises `TrainError` where the model has no chat template: training without one would teach a format of our own making."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if not tokenizer.chat_template:
+        raise TrainError(
+            f"{folder} has no chat template", hint="train from an instruct model, or put a chat_template.jinja into the folder"
+        )
+    if tokenizer.eos_token_id is None:
+        raise TrainError(f"{folder} has no end token", hint="set eos_token in tokenizer_config.json to what ends a turn")
+    return tokenizer
+
+
+def _from_hub(spec: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repo, _, revision = spec.removeprefix("hf:").partition("@")
+    try:
+        patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+        return Path(snapshot_download(repo, revision=revision or None, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise TrainError(
+            f"{spec} cannot be fetched: {str(error).splitlines()[0]}",
+            hint="check the name and the connection, or give a local folder",
+        ) from error
+
+
+def _convert(gguf: Path, made: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tmp = made.with_name(f".{made.name}.tmp{os.getpid()}")
+    shutil.rmtree(tmp, ignore_errors=True)
+    tmp.mkdir(parents=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        # They are plain weights now; transformers remembers that they were not, and would refuse to write them.
+        model.hf_quantizer = None
+        model.config.__dict__.pop("quantization_config", None)
+        model.save_pretrained(tmp)
+        _save_tokenizer(tokenizer, gguf, tmp)
+        (tmp / "source.json").write_text(json.dumps({"gguf": gguf.name}), encoding="utf-8")
+        tmp.rename(made)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
+
+
+def _save_tokenizer(tokenizer: Any, gguf: Path, folder: Path) -> None:
+    tokenizer.save_pretrained(folder)
+    if read_gguf(gguf, gguf.name).values.get("tokenizer.ggml.pre") in _SINGLE_DIGITS:
+        split_digits(folder / "tokenizer.json")
+
+
+def _random(model: models.Model, home: Path) -> Path:
+    made = home / "hf" / f"random-tiny-{(model.sha256 or 'local')[:12]}"
+    if (made / "config.json").is_file():
+        return made
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    tmp = made.with_name(f".{made.name}.tmp{os.getpid()}")
+    shutil.rmtree(tmp, ignore_errors=True)
+    tmp.mkdir(parents=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tokenizer = AutoTokenizer.from_pretrained(model.path.parent, gguf_file=model.path.name)
+        config = LlamaConfig(
+            vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=1, max_position_embeddings=2048, tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        )  # fmt: skip
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            LlamaForCausalLM(config).save_pretrained(tmp)
+        _save_tokenizer(tokenizer, model.path, tmp)
+        tmp.rename(made)
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
+    return made
+
+
+def split_digits(file: Path) -> None:
+    """Make every digit a piece of its own in a `tokenizer.json`, before the byte-level pieces are cut."""
+    tokenizer = json.loads(file.read_text(encoding="utf-8"))
+    cut = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, cut]}
+    file.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
