@@ -13,11 +13,13 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 
 from sixfold.config import Config, EngineConfig, EvalConfig, Preset, SolveConfig
+from sixfold.train.recipe import GateConfig, LoraConfig, Recipe, RlConfig, SftConfig, TraceConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 _COMMANDS = (
     (), ("solve",), ("eval",), ("compare",), ("tasks", "list"), ("tasks", "show"), ("tasks", "check"), ("verify", "audit"),
-    ("verify", "score"), ("data", "decontaminate"), ("pull",), ("models",), ("doctor",), ("trace", "show"), ("engine", "probe"),
+    ("verify", "score"), ("data", "decontaminate"), ("traces",), ("sft",), ("rl",), ("export",), ("runs",), ("pull",),
+    ("models",), ("doctor",), ("trace", "show"), ("engine", "probe"),
 )  # fmt: skip
 
 
@@ -35,6 +37,12 @@ def configuration() -> str:
         ("eval", EvalConfig),
         ("engine, planner, judge", EngineConfig),
         ("efforts.low, .medium, .high", Preset),
+        ("training recipe (traces, sft, rl)", Recipe),
+        ("training recipe: traces", TraceConfig),
+        ("training recipe: sft", SftConfig),
+        ("training recipe: sft.lora", LoraConfig),
+        ("training recipe: gates", GateConfig),
+        ("training recipe: rl", RlConfig),
     ):
         parts.append(f"## {title}\n\n" + "\n".join(_rows(model)))
     parts.append(
@@ -58,6 +66,8 @@ def _rows(model: type[Config]) -> Iterator[str]:
             shown = ""
         elif isinstance(default, Config):
             shown = "the defaults below"
+        elif isinstance(default, dict) and not all(isinstance(p, Preset) for p in default.values()):
+            shown = f"`{default}`"
         elif isinstance(default, dict):
             shown = ", ".join(f"{k}: n={p.n}, plan={p.plan}, think_tokens={p.think_tokens}" for k, p in default.items())
         else:

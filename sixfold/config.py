@@ -148,12 +148,21 @@ def load_config(
     >>> load_config(SolveConfig, overrides=["n=3", "engine.spec=vllm"]).engine.spec
     'vllm'
     """
-    data: dict[str, Any] = {}
-    if recipe is not None:
-        try:
-            data = tomllib.loads(recipe.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"the recipe {recipe} cannot be read: {error}", hint="see docs/configuration.md") from error
+    return make_config(model, {} if recipe is None else read_toml(recipe), overrides, flags)
+
+
+def read_toml(recipe: Path) -> dict[str, Any]:
+    """What a TOML recipe says. Raises `ConfigError`."""
+    try:
+        return tomllib.loads(recipe.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"the recipe {recipe} cannot be read: {error}", hint="see docs/configuration.md") from error
+
+
+def make_config(
+    model: type[ConfigT], data: dict[str, Any], overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None
+) -> ConfigT:
+    """A config from settings as a recipe has them, then `a.b=value` overrides, then flags that were given."""
     for item in overrides:
         key, equals, value = item.partition("=")
         if not equals or not key:

@@ -1,8 +1,8 @@
 """The command line: flags to configuration, errors to exit codes, and nothing that another module could do.
 
 Place: the outermost layer. Heavy modules are imported inside the commands, so that `--help` and completion are quick. Exit
-codes: 0 answered, 1 a fault of Sixfold, 2 bad input or configuration, 3 engine, 4 no answer, 5 model, 6 task, 130 interrupted,
-143 terminated. A file exits with the gravest of its rows: 3 before 4 before 2 (a bad line).
+codes: 0 answered, 1 a fault of Sixfold, 2 bad input or configuration, 3 engine, 4 no answer, 5 model, 6 task, 7 training, 130
+interrupted, 143 terminated. A file exits with the gravest of its rows: 3 before 4 before 2 (a bad line).
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import typer
 
 from sixfold import __version__
 from sixfold.cli.measure import compare, data_app, evaluate, tasks_app, verify_app
+from sixfold.cli.train import export, rl, runs, sft, traces
 from sixfold.errors import SixfoldError
 
 app = typer.Typer(
     help="Makes small open models reason like large ones, and shows what every part of that costs and gains.",
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-    epilog="Exit codes: 0 answered, 1 a fault of Sixfold, 2 bad input, 3 engine, 4 no answer, 5 model, 6 task, "
+    epilog="Exit codes: 0 answered, 1 a fault of Sixfold, 2 bad input, 3 engine, 4 no answer, 5 model, 6 task, 7 training, "
     "130 interrupted, 143 terminated. A file exits with the gravest of its rows: 3, then 4, then 2 for a bad line.",
 )  # fmt: skip
 trace_app = typer.Typer(help="Read traces written with --trace.", no_args_is_help=True, rich_markup_mode=None)
@@ -143,6 +144,11 @@ def solve(
 
 app.command("eval")(evaluate)
 app.command()(compare)
+app.command()(traces)
+app.command()(sft)
+app.command()(rl)
+app.command()(export)
+app.command()(runs)
 
 
 @app.command()

@@ -18,9 +18,7 @@ from sixfold.errors import ConfigError
 Row = dict[str, Any]
 
 
-def make_row(
-    problem: Problem, prompt: Iterable[Message], completion: str | None, source: str, **extra: Any
-) -> Row:
+def make_row(problem: Problem, prompt: Iterable[Message], completion: str | None, source: str, **extra: Any) -> Row:
     """A row of `problem`. `extra` becomes part of `extra_info`, beside the problem's id, its level and its licence.
 
     >>> row = make_row(Problem("p", "2 + 2?", "4", "math", "math"), [Message("user", "2 + 2?")], "Answer: 4", "worked")

@@ -1,9 +1,9 @@
 """Long chains of thought out of worked solutions: the first source of training data, and one that costs no model.
 
-Place: `sixfold traces` and the SFT stage stream these rows. Each is a problem of a generated family, asked just as the solver is
-asked, and its worked solution as thinking between tags, in varied wording. Some rows carry a plan in the question, some ask for
-a plan alone, and some make a slip in the thinking, notice it and correct it: the slip is listed in `extra_info.untrained` as
-a span of characters, so that training reads the correction and never learns the mistake.
+Place: `sixfold traces` and the SFT stage stream these rows. Each is a problem of a generated family, asked just as the solver
+is asked, and its worked solution as thinking between tags, in varied wording. Some rows carry a plan in the question, some ask
+for a plan alone, and some make a slip in the thinking, notice it and correct it: the slip is listed in `extra_info.untrained`
+as a span of characters, so that training reads the correction and never learns the mistake.
 
 Not here: what a model wrote (`sampled.py`), and judging beyond asking the problem's verifier.
 """
@@ -25,7 +25,8 @@ from sixfold.tasks.family import Family, generate
 from sixfold.verify.extract import split_thinking
 
 _OPENINGS = (
-    "Let me work this out.", "Step by step.", "I will go through it in order.", "Let me think.", "Working it out:", "First steps first."
+    "Let me work this out.", "Step by step.", "I will go through it in order.", "Let me think.", "Working it out:",
+    "First steps first."
 )  # fmt: skip
 _CLOSINGS = ("That settles it.", "So that is the answer.", "Done.", "All steps are done.")
 _NOTICES = ("Wait, that is wrong.", "No, check that again.", "That is not right. Again:", "Hmm, no. Once more:")

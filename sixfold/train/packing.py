@@ -28,7 +28,7 @@ class Example:
 
 
 def encode(row: Row, tokenizer: Any) -> Example:
-    """The tokens of a row: prompt and completion are cut apart from each other, as an engine does, and the turn's end is learned.
+    """The tokens of a row: prompt and completion are cut apart from each other, as an engine does; the turn's end is learned.
 
     Raises `TrainError` for a row without prompt or completion.
     """
@@ -49,8 +49,8 @@ def encode(row: Row, tokenizer: Any) -> Example:
 
 
 def packed(examples: Iterable[Example], length: int, pad: int, too_long: Callable[[], None]) -> Iterator[dict[str, list[int]]]:
-    """Rows of `length` tokens out of examples, each whole (best fit among the rows that are open; those too long are told and left
-    out). The rest of a row is padding at positions of its own, which nothing attends to and nothing is learned from.
+    """Rows of `length` tokens out of examples, each whole (best fit among the rows that are open; those too long are told and
+    left out). The rest of a row is padding at positions of its own, which nothing attends to and nothing is learned from.
 
     Keys: `input_ids`, `labels`, `position_ids`.
     """

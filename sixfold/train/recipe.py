@@ -1,7 +1,7 @@
 """A recipe: one TOML file that takes a base model through traces, SFT, RL, gates and export.
 
-Place: `sixfold sft` and `sixfold rl` read it, and write it, resolved, into the run folder before anything else. An unknown key is
-refused with the nearest known one; the string below a field is its documentation in `docs/configuration.md`.
+Place: `sixfold sft` and `sixfold rl` read it, and write it, resolved, into the run folder before anything else. An unknown key
+is refused with the nearest known one; the string below a field is its documentation in `docs/configuration.md`.
 """
 
 from __future__ import annotations

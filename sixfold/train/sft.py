@@ -1,8 +1,9 @@
 """Supervised fine-tuning on chains of thought: rows in, a LoRA adapter or full weights out.
 
-Place: stage one of a recipe. TRL's `SFTTrainer` trains; what is here makes the packed rows, chooses precision, compiles the layers
-and computes the loss of the completion alone. On an accelerator or several processes TRL's own loss is used; the one here skips the
-vocabulary for every position that is not learned, which a CPU cannot afford, and `tests/equal/test_sft_loss.py` proves them equal.
+Place: stage one of a recipe. TRL's `SFTTrainer` trains; what is here makes the packed rows, chooses precision, compiles the
+layers and computes the loss of the completion alone. On an accelerator or several processes TRL's own loss is used; the one
+here skips the vocabulary for every position that is not learned, which a CPU cannot afford, and `tests/equal/test_sft_loss.py`
+proves them equal.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def trains_in_bf16(sft: SftConfig) -> bool:
 
 
 def make_dataset(recipe: Recipe, tokenizer: Any, folder: Path) -> tuple[Any, Counter[str]]:
-    """The packed rows of a recipe as a dataset on disk, and what was counted; memory stays the same whatever their number. What was
-    written whole before is used again."""
+    """The packed rows of a recipe as a dataset on disk, and what was counted; memory stays the same whatever their number. What
+    was written whole before is used again."""
     import datasets
     import pyarrow as pa
 
@@ -90,8 +91,8 @@ def _examples(recipe: Recipe, tokenizer: Any, counts: Counter[str]) -> Iterator[
 
 
 def keep_memory() -> None:
-    """Let glibc keep what is freed instead of giving it back to the kernel after each tensor: on two cores with AMX a training step
-    took half as long (`docs/log.md`). Elsewhere nothing happens."""
+    """Let glibc keep what is freed instead of giving it back to the kernel after each tensor: on two cores with AMX a training
+    step took half as long (`docs/log.md`). Elsewhere nothing happens."""
     import ctypes
 
     trim_threshold, top_pad, mmap_max, arena_max = -1, -2, -4, -8
@@ -143,12 +144,16 @@ def settings(sft: SftConfig, seed: int, folder: Path) -> dict[str, Any]:
 
 
 def train_sft(recipe: Recipe, base: Path, folder: Path, resume: bool = False, callbacks: Any = None) -> dict[str, Any]:
-    """Train, with checkpoints in `folder/checkpoints` and the result in `folder/adapter` (or `folder/model`). `resume` goes on from
-    the last checkpoint, in the same order of data. Returns what was counted, and the log."""
+    """Train, with checkpoints in `folder/checkpoints` and the result in `folder/adapter` (or `folder/model`). `resume` goes on
+    from the last checkpoint, in the same order of data. Returns what was counted, and the log."""
+    import torch
+    from accelerate import PartialState
     from transformers.trainer_utils import get_last_checkpoint
 
     keep_memory()
-    dataset, counts = make_dataset(recipe, load_tokenizer(base), folder / "data")
+    # Of several processes one writes the rows, and the others read them.
+    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+        dataset, counts = make_dataset(recipe, load_tokenizer(base), folder / "data")
     trainer = make_trainer(recipe, base, folder, dataset, callbacks)
     checkpoints = folder / "checkpoints"
     last = get_last_checkpoint(str(checkpoints)) if resume and checkpoints.is_dir() else None
@@ -172,8 +177,8 @@ def make_trainer(recipe: Recipe, base: Path, folder: Path, dataset: Any, callbac
         on_cpu = not torch.cuda.is_available()
         arguments = SFTConfig(**settings(sft, recipe.seed, folder), bf16=trains_in_bf16(sft), use_cpu=on_cpu)
         trainer = _trainer_class()(
-            open_model(base, sft), arguments, data_collator=collate, train_dataset=dataset, processing_class=load_tokenizer(base),
-            peft_config=lora if sft.method == "lora" else None, callbacks=callbacks,
+            open_model(base, sft), arguments, data_collator=collate, train_dataset=dataset,
+            processing_class=load_tokenizer(base), peft_config=lora if sft.method == "lora" else None, callbacks=callbacks,
         )  # fmt: skip
     if sft.compile:
         for layer in _backbone(trainer.model).layers:

@@ -1,8 +1,9 @@
-"""A base model as training needs it: a Hugging Face folder with weights, a tokenizer and a chat template, wherever it came from.
+"""A base model as training needs it: a Hugging Face folder with weights, tokenizer and chat template, wherever it came from.
 
 Place: every stage opens its model here. The embedded model exists as GGUF alone, so it is converted once, into
-`<home>/hf/<name>-<sha256>`; the hub and local folders are used as they are. What transformers gets wrong about a GGUF tokenizer
-is put right here: its pre-tokenizer must split digits as llama.cpp does, or the model is trained on other tokens than it will see.
+`<home>/hf/<name>-<sha256>`; the hub and local folders are used as they are. What transformers gets wrong about a GGUF
+tokenizer is put right here: its pre-tokenizer must split digits as llama.cpp does, or the model is trained on other tokens than
+it will see.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from sixfold.engine import models
 from sixfold.engine.gguf_file import read_gguf
-from sixfold.errors import TrainError
+from sixfold.errors import ModelError, TrainError
 
 RANDOM = "random:tiny"
 """A base of two layers with random weights and the embedded model's tokenizer: for smoke tests of a recipe."""
@@ -25,12 +26,13 @@ _SINGLE_DIGITS = ("smollm",)
 
 
 def open_base(spec: str, home: Path) -> Path:
-    """The folder of a base model: a local folder, `hf:OWNER/REPO[@REVISION]`, the name of a pulled model (converted on first use,
-    which takes some 15 s for 135M), or `random:tiny`, which knows nothing and trains in seconds. Raises `TrainError` or
+    """The folder of a base model: a local folder, `hf:OWNER/REPO[@REVISION]`, the name of a pulled model (converted on first
+    use, which takes some 15 s for 135M), or `random:tiny`, which knows nothing and trains in seconds. Raises `TrainError` or
     `ModelError` where there is none.
     """
     if spec == RANDOM:
-        return _random(models.find(models.DEFAULT, home), home)
+        made = _made(spec, home)
+        return made if (made / "config.json").is_file() else _random(models.find(models.DEFAULT, home).path, made)
     if spec.startswith("hf:"):
         return _from_hub(spec)
     folder = Path(spec).expanduser()
@@ -40,11 +42,29 @@ def open_base(spec: str, home: Path) -> Path:
                 f"{folder} is no model folder: it has no config.json", hint="give a folder that transformers wrote"
             )
         return folder
-    model = models.find(spec, home)
-    made = home / "hf" / f"{model.path.stem}-{(model.sha256 or 'local')[:12]}"
+    made = _made(spec, home)
     if not (made / "config.json").is_file():
-        _convert(model.path, made)
+        _convert(models.find(spec, home).path, made)
     return made
+
+
+def folder_here(spec: str, home: Path) -> Path | None:
+    """The folder that `open_base` would return, where it is there already: nothing is fetched, converted or loaded. A model of
+    the hub counts as not there."""
+    if spec.startswith("hf:"):
+        return None
+    folder = Path(spec).expanduser()
+    try:
+        made = folder if folder.is_dir() else _made(spec, home)
+    except ModelError:
+        return None
+    return made if (made / "config.json").is_file() else None
+
+
+def _made(spec: str, home: Path) -> Path:
+    """Where what is made of a pulled model is kept."""
+    model = models.find(models.DEFAULT if spec == RANDOM else spec, home)
+    return home / "hf" / f"{'random-tiny' if spec == RANDOM else model.path.stem}-{(model.sha256 or 'local')[:12]}"
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -105,10 +125,7 @@ def _save_tokenizer(tokenizer: Any, gguf: Path, folder: Path) -> None:
         split_digits(folder / "tokenizer.json")
 
 
-def _random(model: models.Model, home: Path) -> Path:
-    made = home / "hf" / f"random-tiny-{(model.sha256 or 'local')[:12]}"
-    if (made / "config.json").is_file():
-        return made
+def _random(gguf: Path, made: Path) -> Path:
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -118,7 +135,7 @@ def _random(model: models.Model, home: Path) -> Path:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tokenizer = AutoTokenizer.from_pretrained(model.path.parent, gguf_file=model.path.name)
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         config = LlamaConfig(
             vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
             num_key_value_heads=1, max_position_embeddings=2048, tie_word_embeddings=True,
@@ -127,7 +144,7 @@ def _random(model: models.Model, home: Path) -> Path:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             LlamaForCausalLM(config).save_pretrained(tmp)
-        _save_tokenizer(tokenizer, model.path, tmp)
+        _save_tokenizer(tokenizer, gguf, tmp)
         tmp.rename(made)
     finally:
         shutil.rmtree(tmp, ignore_errors=True)

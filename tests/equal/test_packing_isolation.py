@@ -32,5 +32,7 @@ def test_packed_logits_equal_single_ones(attention: str, tmp_path: Path) -> None
             torch.testing.assert_close(together[at : at + len(example.tokens)], alone, atol=1e-5, rtol=1e-4)
             at += len(example.tokens)
         # The test can fail: with positions that run on, the examples see each other.
-        leaking = model(input_ids=batch["input_ids"], position_ids=torch.arange(64)[None].expand(2, 64), use_cache=False).logits[1]
+        leaking = model(
+            input_ids=batch["input_ids"], position_ids=torch.arange(64)[None].expand(2, 64), use_cache=False
+        ).logits[1]
     assert (leaking[17:26] - together[17:26]).abs().max() > 1e-3

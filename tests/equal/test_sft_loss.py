@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 pytest.importorskip("trl")
-from training import make_tiny  # noqa: E402
+from training import make_tiny
 
-from sixfold.train.packing import collate  # noqa: E402
-from sixfold.train.recipe import Recipe  # noqa: E402
+from sixfold.train.packing import collate
+from sixfold.train.recipe import Recipe
 
 
 def recipe(**sft: Any) -> Recipe:

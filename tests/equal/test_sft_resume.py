@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("trl")
-from training import make_tiny  # noqa: E402
+from training import make_tiny
 
 SCRIPT = """
 import json, os, sys, warnings
@@ -22,7 +22,8 @@ from sixfold.train.sft import train_sft
 base, folder, die_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 recipe = Recipe.model_validate({
     "name": "test", "traces": {"tasks": ["math/product", "math/gcd"], "levels": {1: 1.0}, "rows": 60, "planned": 0.2},
-    "sft": {"max_tokens": 700, "batch_rows": 4, "compile": False, "precision": "fp32", "save_steps": 2, "epochs": 2, "log_steps": 1},
+    "sft": {"max_tokens": 700, "batch_rows": 4, "compile": False, "precision": "fp32", "save_steps": 2, "epochs": 2,
+            "log_steps": 1},
 })
 
 class Log(TrainerCallback):
@@ -39,7 +40,9 @@ train_sft(recipe, base, folder, resume=True, callbacks=[Log()])
 
 
 def run(base: Path, folder: Path, die_at: int) -> int:
-    return subprocess.run([sys.executable, "-c", SCRIPT, base, folder, str(die_at)], capture_output=True, check=False).returncode
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT, base, folder, str(die_at)], capture_output=True, check=False
+    ).returncode
 
 
 def losses(folder: Path) -> dict[int, float]:

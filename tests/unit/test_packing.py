@@ -17,7 +17,7 @@ from sixfold.tasks.family import generate
 from sixfold.train.packing import IGNORED, Example, encode, packed
 
 pytest.importorskip("transformers")
-from training import make_tiny  # noqa: E402
+from training import make_tiny
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,14 @@ def test_a_slip_is_read_and_not_learned(tokenizer: Any) -> None:
     assert content in tokenizer.decode(list(example.tokens))
 
 
-@pytest.mark.parametrize("row", [{"prompt": []}, {"prompt": [{"role": "user", "content": "?"}]},
-                                 {"prompt": [{"role": "user", "content": "?"}], "completion": [{"role": "assistant", "content": ""}]}])  # fmt: skip
+ASKED = [{"role": "user", "content": "?"}]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{"prompt": []}, {"prompt": ASKED}, {"prompt": ASKED, "completion": [{"role": "assistant", "content": ""}]}],
+    ids=["nothing", "no completion", "an empty one"],
+)
 def test_a_row_without_completion_is_refused(row: dict[str, Any], tokenizer: Any) -> None:
     with pytest.raises(TrainError, match="without prompt or completion"):
         encode(row, tokenizer)

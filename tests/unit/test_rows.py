@@ -24,7 +24,9 @@ def test_a_row_for_rl_has_no_completion() -> None:
     assert "completion" not in make_row(PROBLEM, [Message("user", "?")], None, "worked")
 
 
-@pytest.mark.parametrize("row", [{}, {"reward_model": {}}, {"reward_model": {"ground_truth": "no JSON"}}, {"reward_model": None}])
+@pytest.mark.parametrize(
+    "row", [{}, {"reward_model": {}}, {"reward_model": {"ground_truth": "no JSON"}}, {"reward_model": None}]
+)
 def test_a_row_without_an_answer_is_refused(row: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="without an answer"):
         row_problem(row)

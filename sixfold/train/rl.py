@@ -1,0 +1,401 @@
+"""Reinforcement learning with verifiable rewards: an adapter in, a better one out (GRPO and its relatives, through TRL).
+
+Place: stage two of a recipe. `cells.py` says what is asked, `rollout.py` answers with the policy itself, `rewards.py` pays, and
+TRL's `GRPOTrainer` learns. What is here puts them together: a step's groups are drawn whole before TRL sees them, so that
+groups without a signal can be drawn again; the loss is corrected for what the sampler really said; and on a CPU only completion
+tokens are scored (TRL scores every position; `tests/unit/test_rl.py` proves them equal). Each process draws from cells of its
+own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sixfold.core import Problem, Verdict
+from sixfold.data.rows import Row, make_row
+from sixfold.errors import TrainError
+from sixfold.reason.form import FORMS, LINE
+from sixfold.reason.prompts import solver_messages
+from sixfold.tasks.catalog import FAMILIES, find_tasks
+from sixfold.trace import append_line
+from sixfold.train.cells import Cells, Draws, fill
+from sixfold.train.recipe import Recipe, RlConfig
+from sixfold.train.rewards import Group, Rewards, metrics_of, unscaled_advantages
+from sixfold.train.rollout import completion_logprobs, sample
+from sixfold.train.sft import LINEAR, keep_memory, open_model, trains_in_bf16
+from sixfold.train.watch import checkpoints
+from sixfold.train.weights import load_tokenizer
+from sixfold.verify.verifiers import Judge
+
+LOSSES: Mapping[str, Mapping[str, Any]] = {
+    "dapo": {"loss_type": "dapo", "scale_rewards": "group", "epsilon": 0.2, "epsilon_high": 0.28},
+    "dr_grpo": {"loss_type": "dr_grpo", "scale_rewards": "none", "epsilon": 0.2, "epsilon_high": 0.2},
+    "cispo": {"loss_type": "cispo", "scale_rewards": "group", "epsilon_high": 5.0},
+    "gspo": {
+        "loss_type": "grpo", "importance_sampling_level": "sequence", "scale_rewards": "group", "epsilon": 3e-4,
+        "epsilon_high": 4e-4,
+    },
+}  # fmt: skip
+"""TRL's settings for each loss, as published: arXiv 2503.14476, 2503.20783, 2506.13585, 2507.18071."""
+
+_OTHER_SEED = 500_009
+"""Added to the recipe's seed: other problems than those of the SFT rows, where a family has enough."""
+_AT_ONCE = 256
+"""Sequences that are sampled in one batch."""
+_TOO_LONG = 200
+"""Problems in a row whose prompt may be too long."""
+
+
+def settings(rl: RlConfig, seed: int, folder: Path, processes: int = 1) -> dict[str, Any]:
+    """The keyword arguments of TRL's `GRPOConfig`, apart from those that depend on the machine.
+
+    Raises `TrainError` where a step does not divide among the processes into whole groups.
+    """
+    if rl.prompts % processes or rl.prompts // processes * rl.group_size % rl.micro_batch:
+        raise TrainError(
+            f"a step of {rl.prompts} groups of {rl.group_size} does not divide into {processes} processes and micro-batches of "
+            f"{rl.micro_batch}",
+            hint="change rl.prompts or rl.micro_batch",
+        )
+    return {
+        "output_dir": str(folder / "checkpoints"),
+        "per_device_train_batch_size": rl.micro_batch,
+        "gradient_accumulation_steps": rl.prompts // processes * rl.group_size // rl.micro_batch,
+        "num_generations": rl.group_size,
+        "max_completion_length": rl.max_tokens,
+        "temperature": rl.temperature,
+        "learning_rate": rl.learning_rate,
+        "lr_scheduler_type": rl.schedule,
+        "warmup_steps": rl.warmup,
+        "max_grad_norm": rl.max_grad_norm,
+        "weight_decay": 0.0,
+        "max_steps": rl.steps,
+        "save_steps": rl.save_steps,
+        "save_total_limit": 2,
+        "logging_steps": 1,
+        # A loss that is no number must show, not be replaced by the mean of those before it.
+        "logging_nan_inf_filter": False,
+        "beta": 0.0,
+        "mask_truncated_completions": rl.mask_truncated,
+        "gradient_checkpointing": False,
+        "shuffle_dataset": False,
+        "remove_unused_columns": False,
+        "report_to": [],
+        "seed": seed,
+        "data_seed": seed,
+        "disable_tqdm": True,
+        **LOSSES[rl.loss],
+    }
+
+
+def train_rl(
+    recipe: Recipe,
+    base: Path,
+    adapter: Path | None,
+    folder: Path,
+    resume: bool = False,
+    callbacks: Any = None,
+    judge: Callable[[Problem, str], Verdict] | None = None,
+) -> dict[str, Any]:
+    """Train on from `adapter` (none: a new one, or all weights where `sft.method` is `full`), with checkpoints in
+    `folder/checkpoints` and the result in `folder/adapter` (or `folder/model`). `resume` goes on from the last whole checkpoint
+    with the draws that an uninterrupted run would have made. Without `callbacks`, metrics go to `folder/metrics.jsonl` from
+    here. Returns what was counted, and the log. Raises `TrainError`.
+    """
+    keep_memory()
+    kept = checkpoints(folder / "checkpoints") if resume else []
+    with _judging(judge) as judging, _quiet():
+        trainer = make_trainer(recipe, base, adapter, folder, judging, callbacks)
+        last = kept[-1][1] if kept else None
+        if last is not None:
+            trainer.load_cells(last)
+        if callbacks is None:
+            trainer.add_callback(_writer(folder))
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        trainer.save_model(str(folder / ("adapter" if hasattr(trainer.model, "peft_config") else "model")))
+    return dict(trainer.counts + trainer.rewards.counters) | {"log": trainer.state.log_history}
+
+
+def make_trainer(
+    recipe: Recipe,
+    base: Path,
+    adapter: Path | None,
+    folder: Path,
+    judge: Callable[[Problem, str], Verdict],
+    callbacks: Any = None,
+) -> Any:
+    """TRL's trainer for a recipe, with our rollouts, rewards and cells."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # It warns that `rollout_func` may change; our version range and the tests look after that.
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+    import datasets
+    import torch
+    from accelerate import PartialState
+    from trl import GRPOConfig
+
+    rl = recipe.rl
+    on_cpu = not torch.cuda.is_available()
+    state = PartialState(cpu=on_cpu)
+    families = [task.name for task in find_tasks(rl.tasks) if task.name in FAMILIES]
+    draws = Draws(rl.level, rl.top_level, rl.easy_share, explore=rl.explore, raise_at=rl.raise_at, window=rl.window)
+    cells = Cells(families, draws, recipe.seed + _OTHER_SEED + state.process_index)
+    tokenizer = load_tokenizer(base)
+    # The rows say nothing: what is asked is decided when a step begins, by what was learned until then.
+    rows = datasets.Dataset.from_dict({"prompt": [[{"role": "user", "content": ""}]] * (rl.prompts * rl.steps)})
+    with _quiet():
+        arguments = GRPOConfig(
+            **settings(rl, recipe.seed, folder, state.num_processes), bf16=trains_in_bf16(recipe.sft), use_cpu=on_cpu
+        )
+        rewards = Rewards(judge, rl.format_weight, rl.truncated)
+        return _trainer_class()(
+            cells, rewards, recipe, model=_open_policy(recipe, base, adapter), args=arguments, train_dataset=rows,
+            processing_class=tokenizer, reward_funcs=rewards.reward, rollout_func=_handed_over, callbacks=callbacks,
+        )  # fmt: skip
+
+
+def make_sampler(recipe: Recipe, base: Path, adapter: Path | None) -> Callable[[Problem, int], list[str]]:
+    """`sample(problem, k)`: k answers of the policy at the rollouts' temperature, for the gates. What was cut stays cut."""
+    import torch
+
+    rl, tokenizer, policy = recipe.rl, load_tokenizer(base), _open_policy(recipe, base, adapter)
+    generator = torch.Generator().manual_seed(recipe.seed)
+
+    def sample_texts(problem: Problem, count: int) -> list[str]:
+        messages = solver_messages(problem.question, system=FORMS.get(problem.verifier or "", LINE).system)
+        asked = [{"role": m.role, "content": m.content} for m in messages]
+        text = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+        prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids, _, _ = sample(policy, [prompt], count, rl.max_tokens, rl.temperature, tokenizer.eos_token_id, generator)
+        return [str(said) for said in tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+    return sample_texts
+
+
+def _handed_over(prompts: Sequence[Any], trainer: Any) -> dict[str, list[Any]]:
+    """TRL's `rollout_func`: prompts come repeated, and each gets its completion of the batch that was drawn for them."""
+    batch: Sequence[Group] = trainer.batch
+    each = [(group, index) for group in batch for index in range(len(group.ids))]
+    if [group.row["prompt"] for group, _ in each] != list(prompts):
+        raise TrainError("TRL asks for other prompts than were drawn", hint="use a version of trl that pyproject.toml names")
+    return {
+        "prompt_ids": [list(group.prompt_ids) for group, _ in each],
+        "completion_ids": [list(group.ids[i]) for group, i in each],
+        "logprobs": [list(group.logprobs[i]) for group, i in each],
+        "finish": [group.finish[i] for group, i in each],
+        "text": [group.texts[i] for group, i in each],
+        **{key: [group.row[key] for group, _ in each] for key in ("reward_model", "ability", "extra_info")},
+    }
+
+
+def _open_policy(recipe: Recipe, base: Path, adapter: Path | None) -> Any:
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import set_seed
+
+    # A new adapter begins at random.
+    set_seed(recipe.seed)
+    if adapter is not None and not (adapter / "adapter_config.json").is_file():
+        raise TrainError(f"{adapter} holds no adapter", hint="give the folder that `sixfold sft` wrote, or none")
+    model = open_model(base, recipe.sft)
+    if adapter is not None:
+        return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
+    if recipe.sft.method == "full":
+        return model
+    lora = recipe.sft.lora
+    return get_peft_model(model, LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=LINEAR, task_type="CAUSAL_LM"))
+
+
+@contextmanager
+def _judging(judge: Callable[[Problem, str], Verdict] | None) -> Iterator[Callable[[Problem, str], Verdict]]:
+    if judge is not None:
+        yield judge
+        return
+    with Judge() as own:
+        yield own
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """TRL prints a whole row for each batch with an unscored completion; they are counted and logged here. transformers warns
+    of names that TRL still uses."""
+    logger = logging.getLogger("trl.trainer.grpo_trainer")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _writer(folder: Path) -> Any:
+    """Writes `folder/metrics.jsonl`, in the lines of `runs.py`, where no run is held open."""
+    from transformers import TrainerCallback
+
+    began = time.monotonic()
+
+    class Writer(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step:
+                self.write({"stage": "rl", "from_step": state.global_step})
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            if logs and "train_runtime" not in logs and state.is_world_process_zero:
+                self.write(
+                    {"step": state.global_step, "stage": "rl", "values": {k: v for k, v in logs.items() if v is not None}}
+                )
+
+        def write(self, record: Mapping[str, Any]) -> None:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "metrics.jsonl").open("ab", buffering=0) as file:
+                append_line(file, {**record, "time_s": round(time.monotonic() - began, 2)})
+
+    return Writer()
+
+
+def _trainer_class() -> Any:
+    import torch
+    from trl import GRPOTrainer
+
+    class Trainer(GRPOTrainer):  # type: ignore[misc]
+        """TRL's trainer that draws its own prompts, is corrected for its sampler, and scores completion tokens alone on a CPU.
+        Of several processes each draws from cells of its own, and what is logged beside TRL's numbers is of the first."""
+
+        def __init__(self, cells: Cells, rewards: Rewards, recipe: Recipe, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.cells, self.rewards, self.recipe = cells, rewards, recipe
+            self.batch: list[Group] = []
+            self.counts: Counter[str] = Counter()
+            config = self.model.config.get_text_config()
+            scaled = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
+            # A head that scales its logits is TRL's to score, and an accelerator's kernel is faster than this.
+            self.scores_itself = (
+                self.accelerator.device.type == "cpu"
+                and self.accelerator.num_processes == 1
+                and all(getattr(config, name, None) in (None, 1, 1.0) for name in scaled)
+            )
+
+        def _generate_and_score_completions(self, inputs: Any) -> Any:
+            size, drawn = self.args.num_generations, self._draw
+            started, tries = time.monotonic(), iter(range(1_000))
+            self.batch, every = fill(
+                lambda count: drawn(count, next(tries)), lambda g: g.signal, len(inputs) // size, self.recipe.rl.refill
+            )
+            seen = metrics_of(self.batch, every) | {"cells/mean_level": self.cells.mean_level}
+            seen["rollout_s"] = time.monotonic() - started
+            for name, value in seen.items():
+                self._metrics["train"][name].append(value)
+            outputs = super()._generate_and_score_completions(
+                [{"prompt": group.row["prompt"]} for group in self.batch for _ in range(size)]
+            )
+            # The ratio of the loss is then between the policy and what really sampled, whatever sampled.
+            outputs["old_per_token_logps"] = outputs["sampling_per_token_logps"] * outputs["completion_mask"]
+            for at, group in enumerate(self.batch):
+                if not group.signal:
+                    advantages = torch.tensor(unscaled_advantages(group), dtype=outputs["advantages"].dtype)
+                    outputs["advantages"][at * size : (at + 1) * size] = advantages
+            return outputs
+
+        def _draw(self, count: int, part: int) -> list[Group]:
+            """Draw problems, sample a group for each, score and report it to the cells."""
+            rl, size = self.recipe.rl, self.args.num_generations
+            asked = [self._ask() for _ in range(count)]
+            groups: list[Group] = []
+            step = max(1, _AT_ONCE // size)
+            for start in range(0, count, step):
+                some = asked[start : start + step]
+                seed = f"{self.recipe.seed}:{self.accelerator.process_index}:{self.state.global_step}:{part}:{start}"
+                generator = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big"))
+                prompts = [prompt for _, _, prompt in some]
+                with self.accelerator.autocast():
+                    policy = self.accelerator.unwrap_model(self.model)
+                    ids, logprobs, finish = sample(
+                        policy, prompts, size, rl.max_tokens, rl.temperature, self.eos_token_ids, generator
+                    )
+                texts = self.processing_class.batch_decode(ids, skip_special_tokens=True)
+                for at, (cell, row, prompt) in enumerate(some):
+                    of = slice(at * size, (at + 1) * size)
+                    scored = [self.rewards.score(row, text, how) for text, how in zip(texts[of], finish[of], strict=True)]
+                    groups.append(Group(cell, row, prompt, ids[of], logprobs[of], finish[of], texts[of], scored))
+            for group in groups:
+                judged = [s.score for s in group.scored if s.score is not None]
+                self.counts["levels opened"] += self.cells.observe(group.cell, int(sum(judged)), len(judged))
+            self.counts["groups"] += len(groups)
+            self.counts["groups with a signal"] += sum(group.signal for group in groups)
+            return groups
+
+        def _ask(self) -> tuple[str, Row, list[int]]:
+            for _ in range(_TOO_LONG):
+                cell, problem = self.cells.draw()
+                messages = solver_messages(problem.question, system=FORMS.get(problem.verifier or "", LINE).system)
+                row = make_row(problem, messages, None, "rl")
+                text = self.processing_class.apply_chat_template(row["prompt"], add_generation_prompt=True, tokenize=False)
+                ids = self.processing_class(text, add_special_tokens=False)["input_ids"]
+                if len(ids) <= self.recipe.rl.max_prompt_tokens:
+                    return cell, row, ids
+                self.counts["prompts longer than max_prompt_tokens"] += 1
+            raise TrainError(
+                f"{_TOO_LONG} prompts in a row are too long", hint="raise rl.max_prompt_tokens, or leave families out"
+            )
+
+        def _get_per_token_logps_and_entropies(
+            self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, batch_size: int | None = None,
+            compute_entropy: bool = False, compute_aux_loss: bool = False, **media: Any,
+        ) -> Any:  # fmt: skip
+            if not self.scores_itself or compute_aux_loss or any(value is not None for value in media.values()):
+                got = super()._get_per_token_logps_and_entropies(
+                    model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, compute_aux_loss, **media
+                )
+            else:
+                with self.accelerator.autocast():
+                    got = *completion_logprobs(
+                        self.accelerator.unwrap_model(model), input_ids, attention_mask, logits_to_keep, self.temperature
+                    ), None  # fmt: skip
+            self.trainer_logps = got[0].detach()
+            return got
+
+        def _compute_loss(self, model: Any, inputs: Any) -> Any:
+            loss = super()._compute_loss(model, inputs)
+            mask = inputs["completion_mask"].bool()
+            if bool(mask.any()):
+                # The estimator is that of http://joschu.net/blog/kl-approx.html: unbiased and never negative.
+                log_ratio = (self.trainer_logps - inputs["old_per_token_logps"])[mask].double()
+                self._metrics["train"]["sampler/kl"].append((log_ratio.expm1() - log_ratio).mean().item())
+                self._metrics["train"]["sampler/logprob_gap_max"].append(log_ratio.abs().max().item())
+            return loss
+
+        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+            # Before the rest: the trainer's state, written last, says that a checkpoint is whole.
+            made = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+            made.mkdir(parents=True, exist_ok=True)
+            (made / self._cells_file).write_text(json.dumps(self.cells.state()), encoding="utf-8")
+            self.accelerator.wait_for_everyone()
+            super()._save_checkpoint(model, trial)
+
+        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+            """TRL's card is not written: the run's own says what was done."""
+
+        def load_cells(self, checkpoint: Path) -> None:
+            try:
+                self.cells.load(json.loads((checkpoint / self._cells_file).read_text(encoding="utf-8")))
+            except (OSError, ValueError, KeyError) as error:
+                raise TrainError(
+                    f"{checkpoint} does not say what was drawn: {type(error).__name__}",
+                    hint="resume with as many processes as the run began with, or begin a new run",
+                ) from error
+
+        @property
+        def _cells_file(self) -> str:
+            return f"cells-{self.accelerator.process_index}.json"
+
+    return Trainer
