@@ -133,7 +133,8 @@ def test_the_plan_has_the_settings_that_train(tmp_path: Path) -> None:
 
 
 def test_the_plan_of_rl_has_the_settings_that_train(tmp_path: Path) -> None:
-    recipe = load_recipe("laptop-135m", "smoke", ["rl.steps=5", "rl.refill=1", 'rl.tasks=["math/gcd"]', "rl.top_level=2"])
+    given = ["rl.steps=5", "rl.refill=1", 'rl.tasks=["math/gcd"]', "rl.top_level=2"]
+    recipe = load_recipe("laptop-135m", "", given)
     plan = make_rl_plan(recipe, None, tmp_path / "run", False, False)
     assert (plan.steps, plan.cells, plan.completions, plan.drawn_at_most) == (5, 2, 320, 640)
     trained = rl_settings(recipe.rl, recipe.seed, tmp_path / "run")
