@@ -84,8 +84,8 @@ PLANS: Mapping[str, tuple[str, ...]] = {
 def write_plan(family: str, generator: random.Random) -> str:
     """The plan of a family in one of several wordings.
 
-    >>> write_plan("tabular/join", random.Random(0)).count("\\n")
-    2
+    >>> write_plan("tabular/join", random.Random(0))
+    'First, find the row in the first table. Then look up its key in the second. Then compute what is asked.'
     """
     steps = PLANS[family]
     match generator.randrange(3):
