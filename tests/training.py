@@ -1,8 +1,13 @@
-"""A model small enough to train in a test: random weights, a byte-level tokenizer, a chat template."""
+"""What the tests of training share: a model small enough to train, and the command line as a user calls it."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+
+SIXFOLD = str(Path(sys.executable).with_name("sixfold"))
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -10,7 +15,17 @@ CHATML = (
 )
 
 
+def run_sixfold(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """`sixfold` with these arguments in `folder`; it must end with `code`, and never with a traceback."""
+    env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([SIXFOLD, *arguments], cwd=folder, capture_output=True, text=True, timeout=300, env=env)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
 def make_tiny(folder: Path, *, template: str = CHATML, seed: int = 0) -> Path:
+    """Random weights, a byte-level tokenizer, a chat template."""
     import torch
     from tokenizers import Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE

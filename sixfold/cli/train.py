@@ -46,7 +46,7 @@ def sft(
     the run is told, its metrics and its checkpoints go into the run folder; --resume goes on after a crash, with the same data
     in the same order. Ends with 7 where training cannot begin or was stopped.
     """
-    from sixfold.cli.training import SftCommand, plan_command, sft_command
+    from sixfold.cli.training import TrainCommand, plan_command, sft_command
     from sixfold.train.presets import load_recipe
 
     loaded = load_recipe(recipe, preset, overrides or ())
@@ -54,7 +54,7 @@ def sft(
     if plan:
         plan_command(loaded, folder, rate, as_json)
         return
-    sft_command(loaded, SftCommand(folder, resume, tuple(override or ()), quiet, as_json))
+    sft_command(loaded, TrainCommand(folder, resume, tuple(override or ()), quiet, as_json))
 
 
 def rl(
@@ -82,7 +82,7 @@ def rl(
     verifiers pay for right answers, and TRL learns from the difference. The gates ask first whether the model keeps to the
     form and solves some of what it is to learn. Ends with 7 where training cannot begin or was stopped.
     """
-    from sixfold.cli.training import SftCommand, plan_command, rl_command
+    from sixfold.cli.training import TrainCommand, plan_command, rl_command
     from sixfold.train.presets import load_recipe
 
     loaded = load_recipe(recipe, preset, overrides or ())
@@ -90,7 +90,7 @@ def rl(
     if plan:
         plan_command(loaded, folder, None, as_json, "rl")
         return
-    rl_command(loaded, adapter, SftCommand(folder, resume, tuple(override or ()), quiet, as_json))
+    rl_command(loaded, adapter, TrainCommand(folder, resume, tuple(override or ()), quiet, as_json))
 
 
 def export(
@@ -98,7 +98,10 @@ def export(
     out: Annotated[Path | None, typer.Option(help="Where to; without it RUN/export.")] = None,
     base: Annotated[str, typer.Option(help="What it was trained from, where the run does not say.")] = "",
     kinds: Annotated[
-        list[str] | None, typer.Option("--gguf", metavar="KIND", help="A merged GGUF file: F16, Q8_0 or Q4_0; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--gguf", metavar="KIND", help="A merged GGUF file: F16, Q8_0 or Q4_0; repeatable. Without it F16 and Q8_0."
+        ),
     ] = None,
     merged: Annotated[bool, typer.Option("--merged", help="Also the merged weights as safetensors.")] = False,
     check: Annotated[
@@ -111,8 +114,8 @@ def export(
     """Write what was trained as files for others: a small adapter, GGUF files, merged weights, a model card."""
     from sixfold.cli.exporting import ExportCommand, export_command
 
-    kept = tuple(kinds or ("F16", "Q8_0"))
-    export_command(ExportCommand(trained, out or trained / "export", base, kept, merged, check, push, not public, as_json))
+    chosen = tuple(kinds or ())
+    export_command(ExportCommand(trained, out or trained / "export", base, chosen, merged, check, push, not public, as_json))
 
 
 def traces(

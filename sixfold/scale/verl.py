@@ -26,10 +26,10 @@ from sixfold.errors import ConfigError, TrainError
 from sixfold.reason.form import FORMS, LINE
 from sixfold.reason.prompts import solver_messages
 from sixfold.scale.launch import local_script, slurm_script
-from sixfold.tasks.catalog import FAMILIES, find_tasks
+from sixfold.tasks.catalog import FAMILIES, find_families
 from sixfold.tasks.family import generate
 from sixfold.train.recipe import Recipe, RlConfig
-from sixfold.train.rl import LOSSES
+from sixfold.train.rl import LOSSES, OTHER_SEED
 
 REWARD = "pkg://sixfold.scale.verl_reward"
 _NEVER = 10_000.0
@@ -209,12 +209,12 @@ def rl_rows(recipe: Recipe, count: int, split: Split = "train", skip: Any = lamb
     """Prompts without completions: `count` problems of the recipe's families, all levels up to `rl.level` alike, domains alike.
     Other problems than those of the traces, where a family has enough."""
     rl = recipe.rl
-    families = [t.name for t in find_tasks(rl.tasks) if t.name in FAMILIES]
+    families = [family.task for family in find_families(rl.tasks)]
     if not families:
         raise TrainError("no generated family to train on", hint="`sixfold tasks list` shows them; set rl.tasks")
     levels = range(1, min(rl.level, rl.top_level) + 1)
     cells = even_cells(families, {level: 1 / len(levels) for level in levels}, count)
-    streams = {cell: generate(FAMILIES[cell[0]], cell[1], split, recipe.seed + 500_009) for cell in cells}
+    streams = {cell: generate(FAMILIES[cell[0]], cell[1], split, recipe.seed + OTHER_SEED) for cell in cells}
     made = 0
     while streams and made < count:
         # Cell by cell in turn, so that every batch has all domains.

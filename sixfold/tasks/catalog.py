@@ -43,6 +43,20 @@ def find_tasks(names: Sequence[str]) -> list[Task]:
     return [find_task(name) for name in wanted]
 
 
+def find_families(names: Sequence[str]) -> list[Family]:
+    """The generated families of these names and groups: what has training problems without end, and worked solutions.
+
+    Raises `TaskError` for a name that is none, a single level and a benchmark included.
+    """
+    if others := [name for given in names for name in GROUPS.get(given, (given,)) if name not in FAMILIES]:
+        find_task(others[0])
+        raise TaskError(
+            f"{others[0]} is no generated family, and only those have training problems",
+            hint="name families without a level, domains, or generated: `sixfold tasks list`",
+        )
+    return [FAMILIES[task.name] for task in find_tasks(names)]
+
+
 def find_task(name: str) -> Task:
     """One task by its name. Raises `TaskError` with the nearest name, or with one of a group where it names that."""
     family, _, level = name.partition(":")

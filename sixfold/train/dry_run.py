@@ -18,12 +18,12 @@ from typing import Any
 from sixfold.data.rows import Row, read_rows
 from sixfold.data.traces import even_cells
 from sixfold.errors import TrainError
-from sixfold.tasks.catalog import FAMILIES, find_tasks
+from sixfold.tasks.catalog import find_families
 from sixfold.train.curves import duration, tokens_per_s
 from sixfold.train.recipe import Recipe, SftConfig
 from sixfold.train.rl import settings as rl_settings
 from sixfold.train.runs import list_runs, load_metrics, read_run
-from sixfold.train.sft import multiplies_bf16, recipe_rows, settings
+from sixfold.train.sft import cpu_multiplies_bf16, multiplies_bf16, recipe_rows, settings
 
 _SAMPLE = 300
 """Rows that are counted."""
@@ -124,7 +124,7 @@ def make_rl_plan(recipe: Recipe, base: Path | None, folder: Path, half: bool, ac
     """What the RL stage of a recipe will do, with the exact keywords of TRL's `GRPOConfig`. Memory is that of the policy's
     update, every completion as long as it may be."""
     rl, sft = recipe.rl, recipe.sft
-    families = [FAMILIES[t.name] for t in find_tasks(rl.tasks) if t.name in FAMILIES]
+    families = find_families(rl.tasks)
     completions = rl.steps * rl.prompts * rl.group_size
     length, size = rl.max_prompt_tokens + rl.max_tokens, model_size(base, sft)
     return RlPlan(
@@ -142,16 +142,12 @@ def hardware() -> tuple[bool, bool]:
         import torch
 
         return torch.cuda.is_available(), multiplies_bf16()
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False, False
-    return False, "amx_bf16" in flags or "avx512_bf16" in flags
+    return False, cpu_multiplies_bf16()
 
 
 def count_rows(recipe: Recipe) -> int:
     """Rows of a recipe: the worked ones by cell (a family that has fewer problems ends sooner), and the lines of its files."""
-    families = [t.name for t in find_tasks(recipe.traces.tasks) if t.name in FAMILIES]
+    families = [family.task for family in find_families(recipe.traces.tasks)]
     worked = sum(even_cells(families, recipe.traces.levels, recipe.traces.rows).values())
     return worked + sum(1 for file in recipe.traces.files for _ in read_rows(file))
 

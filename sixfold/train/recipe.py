@@ -73,6 +73,12 @@ class SftConfig(Config):
     compile: bool = True
     """Compile the layers (fuses what is not a matrix product; costs up to a minute at the start)."""
 
+    @model_validator(mode="after")
+    def _whole_passes(self) -> Self:
+        if self.batch_rows % self.accumulate:
+            raise ValueError(f"batch_rows ({self.batch_rows}) must divide by accumulate ({self.accumulate})")
+        return self
+
 
 class GateConfig(Config):
     before_sft: tuple[Literal["audit", "contamination"], ...] = ("audit", "contamination")

@@ -26,8 +26,7 @@ from sixfold.data.rows import Row, make_row
 from sixfold.errors import TrainError
 from sixfold.reason.form import FORMS, LINE
 from sixfold.reason.prompts import solver_messages
-from sixfold.tasks.catalog import FAMILIES, find_tasks
-from sixfold.trace import append_line
+from sixfold.tasks.catalog import find_families
 from sixfold.train.cells import Cells, Draws, fill
 from sixfold.train.recipe import Recipe, RlConfig
 from sixfold.train.rewards import Group, Rewards, metrics_of, unscaled_advantages
@@ -48,7 +47,7 @@ LOSSES: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """TRL's settings for each loss, as published: arXiv 2503.14476, 2503.20783, 2506.13585, 2507.18071."""
 
-_OTHER_SEED = 500_009
+OTHER_SEED = 500_009
 """Added to the recipe's seed: other problems than those of the SFT rows, where a family has enough."""
 _AT_ONCE = 256
 """Sequences that are sampled in one batch."""
@@ -109,8 +108,7 @@ def train_rl(
 ) -> dict[str, Any]:
     """Train on from `adapter` (none: a new one, or all weights where `sft.method` is `full`), with checkpoints in
     `folder/checkpoints` and the result in `folder/adapter` (or `folder/model`). `resume` goes on from the last whole checkpoint
-    with the draws that an uninterrupted run would have made. Without `callbacks`, metrics go to `folder/metrics.jsonl` from
-    here. Returns what was counted, and the log. Raises `TrainError`.
+    with the draws that an uninterrupted run would have made. Returns what was counted, and the log. Raises `TrainError`.
     """
     keep_memory()
     kept = checkpoints(folder / "checkpoints") if resume else []
@@ -119,8 +117,6 @@ def train_rl(
         last = kept[-1][1] if kept else None
         if last is not None:
             trainer.load_cells(last)
-        if callbacks is None:
-            trainer.add_callback(_writer(folder))
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         trainer.save_model(str(folder / ("adapter" if hasattr(trainer.model, "peft_config") else "model")))
     return dict(trainer.counts + trainer.rewards.counters) | {"log": trainer.state.log_history}
@@ -146,9 +142,9 @@ def make_trainer(
     rl = recipe.rl
     on_cpu = not torch.cuda.is_available()
     state = PartialState(cpu=on_cpu)
-    families = [task.name for task in find_tasks(rl.tasks) if task.name in FAMILIES]
+    families = [family.task for family in find_families(rl.tasks)]
     draws = Draws(rl.level, rl.top_level, rl.easy_share, explore=rl.explore, raise_at=rl.raise_at, window=rl.window)
-    cells = Cells(families, draws, recipe.seed + _OTHER_SEED + state.process_index)
+    cells = Cells(families, draws, recipe.seed + OTHER_SEED + state.process_index)
     tokenizer = load_tokenizer(base)
     # The rows say nothing: what is asked is decided when a step begins, by what was learned until then.
     rows = datasets.Dataset.from_dict({"prompt": [[{"role": "user", "content": ""}]] * (rl.prompts * rl.steps)})
@@ -236,31 +232,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _writer(folder: Path) -> Any:
-    """Writes `folder/metrics.jsonl`, in the lines of `runs.py`, where no run is held open."""
-    from transformers import TrainerCallback
-
-    began = time.monotonic()
-
-    class Writer(TrainerCallback):  # type: ignore[misc]
-        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.global_step:
-                self.write({"stage": "rl", "from_step": state.global_step})
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-            if logs and "train_runtime" not in logs and state.is_world_process_zero:
-                self.write(
-                    {"step": state.global_step, "stage": "rl", "values": {k: v for k, v in logs.items() if v is not None}}
-                )
-
-        def write(self, record: Mapping[str, Any]) -> None:
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "metrics.jsonl").open("ab", buffering=0) as file:
-                append_line(file, {**record, "time_s": round(time.monotonic() - began, 2)})
-
-    return Writer()
 
 
 def _trainer_class() -> Any:

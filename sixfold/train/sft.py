@@ -12,17 +12,22 @@ import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sixfold.core import Problem, Verdict
+from sixfold.data.filters import has_completion, verified
 from sixfold.data.rows import Row, read_rows
 from sixfold.data.traces import Mix, even_cells, worked_rows
-from sixfold.tasks.catalog import FAMILIES, find_tasks
+from sixfold.errors import TrainError
+from sixfold.tasks.catalog import find_families
 from sixfold.train.packing import IGNORED, Example, collate, encode, packed
 from sixfold.train.recipe import Recipe, SftConfig
+from sixfold.train.watch import checkpoints
 from sixfold.train.weights import load_tokenizer
+from sixfold.verify.verifiers import Judge
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 _PIECE = 512
@@ -31,22 +36,35 @@ _BATCH = 256
 """Packed rows that are written at a time."""
 
 
-def recipe_rows(recipe: Recipe, skip: Any = lambda why: None, judge: Any = None) -> Iterator[Row]:
-    """The training rows of a recipe, worked examples first made, then those of its files. Deterministic."""
+def recipe_rows(
+    recipe: Recipe,
+    judge: Callable[[Problem, str], Verdict] | None = None,
+    skip: Callable[[str], None] = lambda why: None,
+) -> Iterator[Row]:
+    """The training rows of a recipe: worked examples, then those of its files. With a `judge`, what is not judged right is left
+    out, rows of files without an answer too, and told to `skip`. The same recipe gives the same rows."""
     traces = recipe.traces
-    families = [t.name for t in find_tasks(traces.tasks) if t.name in FAMILIES]
+    families = [family.task for family in find_families(traces.tasks)]
     mix = Mix(planned=traces.planned, planners=traces.planners, slips=traces.slips)
     yield from worked_rows(even_cells(families, traces.levels, traces.rows), mix, recipe.seed, judge=judge, skip=skip)
+    checks = [has_completion(), *([verified(judge)] if judge else [])]
     for file in traces.files:
-        yield from read_rows(file)
+        for row in read_rows(file.expanduser()):
+            why = next((f"{check.name}: {why}" for check in checks if (why := check.check(row))), None)
+            if why is None:
+                yield row
+            else:
+                skip(f"{file.name}, {why}")
 
 
 def multiplies_bf16() -> bool:
     """Whether this machine has bf16 matrix products in hardware: an accelerator, or a CPU with AMX or AVX512-BF16."""
     import torch
 
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+    return torch.cuda.is_bf16_supported() if torch.cuda.is_available() else cpu_multiplies_bf16()
+
+
+def cpu_multiplies_bf16() -> bool:
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -82,12 +100,13 @@ def make_dataset(recipe: Recipe, tokenizer: Any, folder: Path) -> tuple[Any, Cou
 
 
 def _examples(recipe: Recipe, tokenizer: Any, counts: Counter[str]) -> Iterator[Example]:
-    for row in recipe_rows(recipe, lambda why: counts.update([why])):
-        example = encode(row, tokenizer)
-        counts["rows"] += 1
-        counts["tokens"] += len(example.tokens)
-        counts["learned tokens"] += sum(label != IGNORED for label in example.labels)
-        yield example
+    with Judge() as judge:
+        for row in recipe_rows(recipe, judge, lambda why: counts.update([f"left out: {why}"])):
+            example = encode(row, tokenizer)
+            counts["rows"] += 1
+            counts["tokens"] += len(example.tokens)
+            counts["learned tokens"] += sum(label != IGNORED for label in example.labels)
+            yield example
 
 
 def keep_memory() -> None:
@@ -105,7 +124,7 @@ def keep_memory() -> None:
 
 
 def open_model(folder: Path, sft: SftConfig) -> Any:
-    """The base model with an adapter on it, or all of its weights, in the precision that is trained in."""
+    """The base model: in bf16 where it is multiplied in it and stays as it is, in float32 where all weights are trained."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -145,19 +164,22 @@ def settings(sft: SftConfig, seed: int, folder: Path) -> dict[str, Any]:
 
 def train_sft(recipe: Recipe, base: Path, folder: Path, resume: bool = False, callbacks: Any = None) -> dict[str, Any]:
     """Train, with checkpoints in `folder/checkpoints` and the result in `folder/adapter` (or `folder/model`). `resume` goes on
-    from the last checkpoint, in the same order of data. Returns what was counted, and the log."""
+    from the last whole checkpoint, in the same order of data. Returns what was counted, and the log."""
     import torch
     from accelerate import PartialState
-    from transformers.trainer_utils import get_last_checkpoint
 
     keep_memory()
     # Of several processes one writes the rows, and the others read them.
     with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
         dataset, counts = make_dataset(recipe, load_tokenizer(base), folder / "data")
+    if not len(dataset):
+        raise TrainError(
+            f"none of the recipe's rows can be trained on: {', '.join(f'{n} {why}' for why, n in counts.most_common(4))}",
+            hint="raise sft.max_tokens, or look at traces.files",
+        )
     trainer = make_trainer(recipe, base, folder, dataset, callbacks)
-    checkpoints = folder / "checkpoints"
-    last = get_last_checkpoint(str(checkpoints)) if resume and checkpoints.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    kept = checkpoints(folder / "checkpoints") if resume else []
+    trainer.train(resume_from_checkpoint=str(kept[-1][1]) if kept else None)
     trainer.save_model(str(folder / ("adapter" if recipe.sft.method == "lora" else "model")))
     return dict(counts) | {"log": trainer.state.log_history}
 

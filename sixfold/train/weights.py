@@ -9,15 +9,14 @@ it will see.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sixfold.engine import models
 from sixfold.engine.gguf_file import read_gguf
 from sixfold.errors import ModelError, TrainError
+from sixfold.train.lora_gguf import placed
 
 RANDOM = "random:tiny"
 """A base of two layers with random weights and the embedded model's tokenizer: for smoke tests of a recipe."""
@@ -30,13 +29,10 @@ def open_base(spec: str, home: Path) -> Path:
     use, which takes some 15 s for 135M), or `random:tiny`, which knows nothing and trains in seconds. Raises `TrainError` or
     `ModelError` where there is none.
     """
-    if spec == RANDOM:
-        made = _made(spec, home)
-        return made if (made / "config.json").is_file() else _random(models.find(models.DEFAULT, home).path, made)
     if spec.startswith("hf:"):
         return _from_hub(spec)
     folder = Path(spec).expanduser()
-    if folder.is_dir():
+    if spec != RANDOM and folder.is_dir():
         if not (folder / "config.json").is_file():
             raise TrainError(
                 f"{folder} is no model folder: it has no config.json", hint="give a folder that transformers wrote"
@@ -44,7 +40,13 @@ def open_base(spec: str, home: Path) -> Path:
         return folder
     made = _made(spec, home)
     if not (made / "config.json").is_file():
-        _convert(models.find(spec, home).path, made)
+        make, name = (_random, models.DEFAULT) if spec == RANDOM else (_convert, spec)
+        try:
+            make(models.find(name, home).path, made)
+        except TrainError:
+            # Another process may have been quicker.
+            if not (made / "config.json").is_file():
+                raise
     return made
 
 
@@ -86,10 +88,12 @@ def _from_hub(spec: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     repo, _, revision = spec.removeprefix("hf:").partition("@")
+    # Which HTTP library it is depends on the version of huggingface_hub; the hub's errors are among those of that library.
+    network = cast("tuple[type[Exception], ...]", (*HfHubHTTPError.__bases__, LocalEntryNotFoundError, ValueError, OSError))
     try:
         patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
         return Path(snapshot_download(repo, revision=revision or None, allow_patterns=patterns))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except network as error:
         raise TrainError(
             f"{spec} cannot be fetched: {str(error).splitlines()[0]}",
             hint="check the name and the connection, or give a local folder",
@@ -98,25 +102,23 @@ def _from_hub(spec: str) -> Path:
 
 def _convert(gguf: Path, made: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
-    tmp = made.with_name(f".{made.name}.tmp{os.getpid()}")
-    shutil.rmtree(tmp, ignore_errors=True)
-    tmp.mkdir(parents=True)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    with placed(made) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         # They are plain weights now; transformers remembers that they were not, and would refuse to write them.
         model.hf_quantizer = None
         model.config.__dict__.pop("quantization_config", None)
-        model.save_pretrained(tmp)
-        _save_tokenizer(tokenizer, gguf, tmp)
-        (tmp / "source.json").write_text(json.dumps({"gguf": gguf.name}), encoding="utf-8")
-        tmp.rename(made)
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
+        model.save_pretrained(folder)
+        _save_tokenizer(_read_tokenizer(gguf), gguf, folder)
+        (folder / "source.json").write_text(json.dumps({"gguf": gguf.name}), encoding="utf-8")
+
+
+def _read_tokenizer(gguf: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
 
 
 def _save_tokenizer(tokenizer: Any, gguf: Path, folder: Path) -> None:
@@ -125,30 +127,21 @@ def _save_tokenizer(tokenizer: Any, gguf: Path, folder: Path) -> None:
         split_digits(folder / "tokenizer.json")
 
 
-def _random(gguf: Path, made: Path) -> Path:
+def _random(gguf: Path, made: Path) -> None:
     import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    tmp = made.with_name(f".{made.name}.tmp{os.getpid()}")
-    shutil.rmtree(tmp, ignore_errors=True)
-    tmp.mkdir(parents=True)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    with placed(made) as folder, warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        tokenizer = _read_tokenizer(gguf)
         config = LlamaConfig(
             vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
             num_key_value_heads=1, max_position_embeddings=2048, tie_word_embeddings=True,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
         )  # fmt: skip
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            LlamaForCausalLM(config).save_pretrained(tmp)
-        _save_tokenizer(tokenizer, gguf, tmp)
-        tmp.rename(made)
-    finally:
-        shutil.rmtree(tmp, ignore_errors=True)
-    return made
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(folder)
+        _save_tokenizer(tokenizer, gguf, folder)
 
 
 def split_digits(file: Path) -> None:

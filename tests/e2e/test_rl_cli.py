@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from training import run_sixfold as run
 
 pytest.importorskip("trl")
-SIXFOLD = str(Path(sys.executable).with_name("sixfold"))
-
-
-def run(tmp_path: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([SIXFOLD, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=env)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.mark.model
@@ -46,8 +35,65 @@ def test_gates_stop_a_model_that_cannot_yet_and_a_named_override_lets_it_through
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_export_writes_a_small_adapter_and_a_card(model_home: Path, tmp_path: Path) -> None:
+def test_resuming_what_a_gate_stopped_does_not_go_round_the_gate(model_home: Path, tmp_path: Path) -> None:
+    start = ("rl", "laptop-135m", "--preset", "smoke", "--set", 'rl.tasks=["math/gcd"]')
+    for more in ((), ("--resume",)):
+        assert "gate tags failed" in run(tmp_path, *start, *more, code=7).stderr
+    assert not (tmp_path / "runs" / "laptop-135m-smoke-rl" / "checkpoints").exists()
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_stage_does_not_begin_in_the_folder_of_another(model_home: Path, tmp_path: Path) -> None:
+    run(tmp_path, "sft", "laptop-135m", "--preset", "smoke", "--set", "sft.max_steps=1", "--out", "one")
+    said = run(tmp_path, "rl", "laptop-135m", "--preset", "smoke", "--set", "sft.max_steps=1", "--out", "one", code=7).stderr
+    assert "one holds stage sft" in said
+    assert "--out" in said
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_a_run_is_exported_with_what_is_known_of_it(model_home: Path, tmp_path: Path) -> None:
+    import hashlib
+
+    from safetensors.torch import load_file
+
     run(tmp_path, "sft", "laptop-135m", "--preset", "smoke", "--set", "sft.max_steps=1")
-    said = run(tmp_path, "export", "runs/laptop-135m-smoke-sft", "--gguf", "none", code=7).stderr
-    assert "there is no GGUF file" in said or "cannot be 'none'" in said
+    folder = tmp_path / "runs" / "laptop-135m-smoke-sft"
+    done = run(tmp_path, "export", str(folder), "--merged", "--json")
+    out, said = folder / "export", json.loads(done.stdout)
+    assert sorted(p.name for p in out.iterdir() if p.name[0] != ".") == ["README.md", "adapter", "lora-f16.gguf", "merged"]
+    weights = out / "adapter" / "adapter_model.safetensors"
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == said["sha256"]
+    assert set(load_file(weights)) == set(load_file(folder / "adapter" / "adapter_model.safetensors"))
+    card = (out / "README.md").read_text(encoding="utf-8")
+    for known in (said["sha256"], "sixfold sft laptop-135m", "0 of 60 training rows", "learned tokens", "audit"):
+        assert known in card
+    # What is there is kept.
+    before = weights.stat().st_mtime_ns
+    assert "writing" not in run(tmp_path, "export", str(folder), "--merged").stderr
+    assert weights.stat().st_mtime_ns == before
     assert "holds no weights" in run(tmp_path, "export", "runs", code=7).stderr
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_merged_gguf_files_are_compared_with_torch(model_home: Path, tmp_path: Path) -> None:
+    from exporting import make_adapter
+
+    from sixfold.train.weights import open_base
+
+    base = open_base("smollm2-135m-instruct", model_home)
+    make_adapter(base, tmp_path / "adapter", rank=2, size=0.02)
+    done = run(tmp_path, "export", "adapter", "--base", "smollm2-135m-instruct", "--gguf", "F16", "--out", "made", "--json")
+    report = json.loads(done.stdout)["logits"]["F16"]
+    assert report["same_argmax"] == 1.0
+    assert 0 < report["mean_difference"] < 0.02
+    # Other weights do not go into this folder; a file of them in its place is noticed.
+    make_adapter(base, tmp_path / "other", rank=2, size=0.05, seed=9)
+    start = ("export", "other", "--base", "smollm2-135m-instruct", "--gguf", "F16", "--out")
+    assert "made holds what other weights were made into" in run(tmp_path, *start, "made", code=7).stderr
+    run(tmp_path, *start, "second", "--no-check")
+    (tmp_path / "made" / "model-f16.gguf").replace(tmp_path / "second" / "model-f16.gguf")
+    assert "F16 says something else than torch" in run(tmp_path, *start, "second", code=7).stderr
+    assert not list((tmp_path / "second").glob(".check-*"))

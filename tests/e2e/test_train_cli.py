@@ -11,24 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from training import SIXFOLD
+from training import run_sixfold as run
 
 from sixfold.cli import training
-from sixfold.cli.training import SftCommand, need_training, sft_command
+from sixfold.cli.training import TrainCommand, need_training, sft_command
 from sixfold.errors import TrainError
 from sixfold.train.dry_run import count_rows, hardware, make_plan, make_rl_plan, rl_shown
 from sixfold.train.presets import load_recipe
 from sixfold.train.rl import settings as rl_settings
 from sixfold.train.sft import settings
-
-SIXFOLD = str(Path(sys.executable).with_name("sixfold"))
-
-
-def run(tmp_path: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([SIXFOLD, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300, env=env)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def losses(folder: Path) -> dict[int, float]:
@@ -199,10 +191,10 @@ def test_a_failed_gate_stops_before_training_and_is_overridden_by_name(tmp_path:
     )
     recipe = load_recipe("laptop-135m", "smoke", ['gates.before_sft=["contamination"]'])
     with pytest.raises(TrainError, match="gate contamination failed: bad"):
-        sft_command(recipe, SftCommand(tmp_path / "run", quiet=True))
+        sft_command(recipe, TrainCommand(tmp_path / "run", quiet=True))
     assert not began
     # Nothing was trained, so there is nothing to resume.
-    sft_command(recipe, SftCommand(tmp_path / "run", override=("contamination",), quiet=True))
+    sft_command(recipe, TrainCommand(tmp_path / "run", override=("contamination",), quiet=True))
     assert len(began) == 1
     assert json.loads((tmp_path / "run" / "gates.json").read_text())[-1]["overridden"] == ["contamination"]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["stages"]["sft"]["overridden"] == ["contamination"]
@@ -213,6 +205,6 @@ def test_only_the_first_of_several_processes_has_the_folder(tmp_path: Path, monk
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr("sixfold.train.weights.open_base", lambda spec, home: tmp_path)
     monkeypatch.setattr("sixfold.train.sft.train_sft", lambda *a, **k: began.append(a))
-    sft_command(load_recipe("laptop-135m", "smoke"), SftCommand(tmp_path / "run"))
+    sft_command(load_recipe("laptop-135m", "smoke"), TrainCommand(tmp_path / "run"))
     assert len(began) == 1
     assert not (tmp_path / "run").exists()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import resource
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from exporting import make_adapter, make_gguf, peft_merged
-from tiny_gguf import read_weights, write_tiny
+from tiny_gguf import largest_file, read_weights, write_tiny
 from training import make_tiny
 
 from sixfold.engine.gguf_file import GGUF_TYPES, main_type, read_gguf
@@ -326,16 +324,6 @@ def test_unknown_kinds_are_refused(base: Path, gguf: Path, adapter: Path, tmp_pa
 def test_logits_are_compared_on_some_text(base: Path, gguf: Path, texts: list[str]) -> None:
     with pytest.raises(TrainError, match="there is no text"):
         check_logits(base, gguf, texts)
-
-
-@contextmanager
-def largest_file(size_bytes: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("what", ["gguf", "lora", "merge", "shrink"])

@@ -117,3 +117,19 @@ def test_a_mutation_changes_exactly_one_number() -> None:
         assert sum(a != b for a, b in pairs) == 1
     assert mutate("same same", random.Random(0)) is None
     assert mutate("", random.Random(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("math/gcd:1", "math/gcd:1 is no generated family"),
+        ("gsm8k", "gsm8k is no generated family"),
+        ("math/gdc", "did you mean"),
+    ],
+)
+def test_only_families_are_trained_on(name: str, said: str) -> None:
+    from sixfold.tasks.catalog import find_families
+
+    assert [family.task for family in find_families(["math/gcd", "tabular"])][:2] == ["math/gcd", "tabular/lookup"]
+    with pytest.raises(TaskError, match=said):
+        find_families(["math/gcd", name])

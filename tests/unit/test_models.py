@@ -5,19 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_gguf import read_weights, write_tiny
+from tiny_gguf import largest_file, read_weights, write_tiny
 
 from sixfold.engine import models
 from sixfold.engine.models import find, list_models, pull, remove, verify
@@ -151,17 +148,6 @@ def test_too_little_room_is_noticed_before_writing(home: Path, source: Path, mon
     with pytest.raises(ModelError, match=r"has 67 MB free, and 67 MB are needed\n  next: free some space"):
         pull(str(source), home=home)
     assert files(home) == set()
-
-
-@contextmanager
-def largest_file(size_bytes: int) -> Iterator[None]:
-    """The kernel refuses to write beyond, in the middle of a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_disk_that_fills_up_while_writing_leaves_nothing(home: Path, source: Path) -> None:
