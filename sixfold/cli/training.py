@@ -134,8 +134,13 @@ def _staged(
         for name in let_through:
             say(console, f"gate {name} failed and is overridden")
         say(console, f"training {recipe.base} in {folder}")
-        with _without_prints():
-            found = train(base, [make_watch(log, tell=tell)])
+        try:
+            with _without_prints():
+                found = train(base, [make_watch(log, tell=tell)])
+        except KeyboardInterrupt:
+            say(console, "interrupted; the same command with --resume goes on from the last checkpoint")
+            log.end("stopped", "interrupted")
+            raise
         counts = {k: v for k, v in found.items() if k != "log"}
         log.end("done", counts=counts, overridden=let_through)
     return counts, let_through
