@@ -31,7 +31,7 @@ from sixfold.train.cells import Cells, Draws, fill
 from sixfold.train.recipe import Recipe, RlConfig
 from sixfold.train.rewards import Group, Rewards, metrics_of, unscaled_advantages
 from sixfold.train.rollout import completion_logprobs, sample
-from sixfold.train.sft import LINEAR, keep_memory, open_model, trains_in_bf16
+from sixfold.train.sft import LINEAR, end_together, keep_memory, open_model, trains_in_bf16
 from sixfold.train.watch import checkpoints
 from sixfold.train.weights import load_tokenizer
 from sixfold.verify.verifiers import Judge
@@ -119,6 +119,7 @@ def train_rl(
             trainer.load_cells(last)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
         trainer.save_model(str(folder / ("adapter" if hasattr(trainer.model, "peft_config") else "model")))
+        end_together()
     return dict(trainer.counts + trainer.rewards.counters) | {"log": trainer.state.log_history}
 
 

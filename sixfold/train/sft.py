@@ -181,7 +181,18 @@ def train_sft(recipe: Recipe, base: Path, folder: Path, resume: bool = False, ca
     kept = checkpoints(folder / "checkpoints") if resume else []
     trainer.train(resume_from_checkpoint=str(kept[-1][1]) if kept else None)
     trainer.save_model(str(folder / ("adapter" if recipe.sft.method == "lora" else "model")))
+    end_together()
     return dict(counts) | {"log": trainer.state.log_history}
+
+
+def end_together() -> None:
+    """Of several processes none leaves before the others: the threads of one that is left alone abort it at its exit."""
+    from accelerate import PartialState
+
+    state = PartialState()
+    if state.num_processes > 1:
+        state.wait_for_everyone()
+        state.destroy_process_group()
 
 
 def make_trainer(recipe: Recipe, base: Path, folder: Path, dataset: Any, callbacks: Any = None) -> Any:

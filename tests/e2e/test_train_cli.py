@@ -204,7 +204,7 @@ def test_only_the_first_of_several_processes_has_the_folder(tmp_path: Path, monk
     began: list[Any] = []
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr("sixfold.train.weights.open_base", lambda spec, home: tmp_path)
-    monkeypatch.setattr("sixfold.train.sft.train_sft", lambda *a, **k: began.append(a))
+    monkeypatch.setattr("sixfold.train.sft.train_sft", lambda *a, **k: began.append(a) or {})
     sft_command(load_recipe("laptop-135m", "smoke"), TrainCommand(tmp_path / "run"))
     assert len(began) == 1
     assert not (tmp_path / "run").exists()
