@@ -1,6 +1,6 @@
 # Everything a user or the continuous integration runs. `make` alone prints the list.
 .DEFAULT_GOAL := help
-.PHONY: help solve test check pull format lock bench bench-verify baseline lm-eval-check clean
+.PHONY: help solve test check pull format lock bench bench-rl bench-verify baseline results lm-eval-check clean
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -26,8 +26,7 @@ check: .venv/.dev .venv/.train ## format, lint and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
 pull: .venv/.core
-	@$(BIN)/sixfold models --json 2>/dev/null | grep -q '"smollm2-135m-instruct-q8_0"' \
-		|| { echo "fetching the embedded model" && $(BIN)/sixfold pull; }
+	@$(BIN)/sixfold pull >/dev/null
 
 format: .venv/.dev ## format the code and regenerate the generated docs
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/python docs/generate.py
@@ -43,12 +42,21 @@ lock: .venv/.dev ## write the lock files anew from pyproject.toml
 bench: .venv/.core pull ## measure overhead, the shared prefix and early stopping (some minutes)
 	@$(BIN)/python bench/solve.py $(ARGS)
 
+bench-rl: .venv/.core .venv/.train pull ## measure a step of RL against stock TRL (half an hour)
+	@$(BIN)/python bench/rl.py $(ARGS)
+
 bench-verify: .venv/.dev ## measure the judging: checks and tested programs a second, precision and recall
 	@$(BIN)/python bench/verify.py $(ARGS) && $(BIN)/python bench/sandbox.py
 
-baseline: .venv/.dev pull ## measure the embedded model on the generated tasks and GSM8K (an hour)
-	@$(BIN)/sixfold eval generated --limit 20 --out runs/baseline-generated $(ARGS)
-	@$(BIN)/sixfold eval gsm8k --out runs/baseline-gsm8k $(ARGS)
+baseline: .venv/.dev pull ## measure the untrained base on the generated tasks and GSM8K (an hour)
+	@$(BIN)/sixfold eval generated --model smollm2-135m-instruct --limit 20 --out runs/baseline-generated $(ARGS)
+	@$(BIN)/sixfold eval gsm8k --model smollm2-135m-instruct --out runs/baseline-gsm8k $(ARGS)
+
+results: .venv/.dev pull ## measure the base and the embedded model on what was trained and on what was not (an hour)
+	@for model in smollm2-135m-instruct sixfold-135m; do for part in trained untrained; do \
+		$(BIN)/sixfold eval --recipe bench/$$part.toml --model $$model --out runs/results/$$part-$$model $(ARGS) || exit; done; done
+	@for part in trained untrained; do \
+		$(BIN)/sixfold compare runs/results/$$part-smollm2-135m-instruct runs/results/$$part-sixfold-135m || exit; done
 
 lm-eval-check: .venv/.dev pull ## compare a shared task with lm-evaluation-harness, which it installs (some minutes)
 	@SIXFOLD_LM_EVAL=1 $(BIN)/pytest tests/e2e/test_lm_eval.py $(ARGS)

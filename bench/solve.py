@@ -1,4 +1,4 @@
-"""Measures what `solve` costs and saves, with the embedded model: `make bench`, or one part: `make bench ARGS=early`.
+"""Measures what `solve` costs and saves, with the untrained base: `make bench`, or one part: `make bench ARGS=early`.
 
 Parts: overhead (N=1 against a raw streaming call to the same child), prefix (N=8 at once against eight calls in turn), early
 (N=8 by majority, with and without early stopping), plan (with and without), speculate (each kind against none). Ratios of one
@@ -34,7 +34,7 @@ _STORY = "Write a long story about a river, a bridge and a lighthouse."
 
 @asynccontextmanager
 async def embedded(slots: int, **settings: Any) -> AsyncIterator[LlamaCppEngine]:
-    path = models.find(models.DEFAULT, home_dir()).path
+    path = models.find(models.BASE, home_dir()).path
     engine = await open_llamacpp(Settings(str(path), slots=slots, **settings))
     try:
         yield engine
@@ -166,7 +166,7 @@ async def plan(count: int) -> dict[str, Any]:
 
 async def speculate(rounds: int) -> dict[str, Any]:
     """Tokens per second of every kind over none, on the same greedy request, for one stream and for four."""
-    path = str(models.find(models.DEFAULT, home_dir()).path)
+    path = str(models.find(models.BASE, home_dir()).path)
     messages = solver_messages("Sara has 5 bags with 7 marbles each and finds 4 more. How many marbles does she have?")
     speeds: dict[str, dict[int, list[float]]] = {}
     for _ in range(rounds):

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic_core import PydanticUndefined
 
 from sixfold.config import Config, EngineConfig, EvalConfig, Preset, SolveConfig
-from sixfold.train.recipe import GateConfig, LoraConfig, Recipe, RlConfig, SftConfig, TraceConfig
+from sixfold.train.recipe import GateConfig, LoraConfig, Recipe, RejectionConfig, RlConfig, SftConfig, TraceConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 _COMMANDS = (
@@ -39,6 +39,7 @@ def configuration() -> str:
         ("efforts.low, .medium, .high", Preset),
         ("training recipe (traces, sft, rl)", Recipe),
         ("training recipe: traces", TraceConfig),
+        ("training recipe: sample", RejectionConfig),
         ("training recipe: sft", SftConfig),
         ("training recipe: sft.lora", LoraConfig),
         ("training recipe: gates", GateConfig),

@@ -38,6 +38,8 @@ class EngineConfig(Config):
     """A file that holds the key. Without it the key comes from the environment. Keys are never taken from flags."""
     speculate: str = "off"
     """Speculative decoding of the embedded engine: off, ngram-simple, ngram-mod, ngram-cache, draft:MODEL."""
+    lora: Path | None = None
+    """A LoRA adapter that is attached to the embedded engine's model: a GGUF file, as `sixfold export` writes it."""
     context_tokens: Annotated[int, Field(ge=128, le=MAX_TOKENS)] = 2048
     """Context of each candidate, in tokens (embedded engine)."""
     threads: Annotated[int, Field(ge=0, le=1024)] = 0

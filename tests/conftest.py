@@ -42,17 +42,18 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def model_path() -> Path:
-    """The embedded model's file, which `make test` pulls."""
+    """The base of the embedded model, which `make test` pulls: it rambles and repeats itself, as tests of engines need."""
     try:
-        return models.find(models.DEFAULT, _REAL_HOME).path
+        return models.find(models.BASE, _REAL_HOME).path
     except ModelError as error:
         raise RuntimeError(f"the embedded model is not here ({error.args[0]}); run `make test`, which pulls it") from error
 
 
 @pytest.fixture
 def model_home(home: Path, model_path: Path) -> Path:
-    """This test's home with the embedded model in it, by link."""
+    """This test's home with the embedded model and its base in it, by link."""
     (home / "models").mkdir()
-    for name in (model_path.name, model_path.with_suffix(".json").name):
-        (home / "models" / name).symlink_to(model_path.parent / name)
+    for model in (models.find(name, _REAL_HOME).path for name in (models.DEFAULT, models.BASE)):
+        for file in (model, model.with_suffix(".json")):
+            (home / "models" / file.name).symlink_to(file)
     return home

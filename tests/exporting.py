@@ -50,7 +50,7 @@ def make_gguf(folder: Path, out: Path, tokenizer: Path | None = None) -> Path:
     import numpy as np
 
     from sixfold.engine.gguf_file import read_gguf
-    from sixfold.train.lora_gguf import gguf_names, read_json, read_safetensors, read_shape, to_gguf_rows
+    from sixfold.engine.lora_gguf import gguf_names, read_json, read_safetensors, read_shape, to_gguf_rows
 
     config, shape = read_json(folder / "config.json"), read_shape(folder)
     writer = gguf.GGUFWriter(out, shape.architecture)

@@ -6,7 +6,8 @@ Place: after training. The weights are written by `train/export.py`; what is her
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import Any
 from sixfold.cli.screen import say, stderr_console
 from sixfold.cli.training import need_training
 from sixfold.config import home_dir
+from sixfold.data.public_traces import SETS
 from sixfold.engine.fetch import hash_file
-from sixfold.engine.models import DEFAULT
-from sixfold.errors import TrainError
+from sixfold.engine.models import BASE, find
+from sixfold.errors import ModelError, TrainError
+from sixfold.train.runs import read_run
 
 _TEXTS = (
     "What is 17 + 25?",
@@ -29,7 +32,7 @@ _KINDS = ("F16", "Q8_0")
 """GGUF files that are made where none are named: F16 is the one that shows a mistake of the export."""
 _MARK = ".weights.json"
 """In the folder that is exported to: SHA-256 of each file of weights that it was made from."""
-_ON_THE_HUB = {DEFAULT: "HuggingFaceTB/SmolLM2-135M-Instruct"}
+_ON_THE_HUB = {BASE: "HuggingFaceTB/SmolLM2-135M-Instruct"}
 """Names by which the hub knows what is pulled from elsewhere."""
 
 
@@ -46,14 +49,15 @@ class ExportCommand:
     push: str
     private: bool
     as_json: bool
+    scores: tuple[Path, ...] = ()
 
 
 def export_command(command: ExportCommand) -> None:
     """Write the parts that are asked for into `out`, each whole or not at all. What is there already is not made again."""
     need_training()
-    from sixfold.train.export import find_gguf, merge, push, shrink_adapter, write_gguf
-    from sixfold.train.lora_gguf import WEIGHTS, write_lora_gguf
-    from sixfold.train.runs import read_run
+    from sixfold.engine.lora_gguf import WEIGHTS, write_lora_gguf
+    from sixfold.engine.merge_gguf import find_gguf, write_gguf
+    from sixfold.train.export import merge, push, shrink_adapter
     from sixfold.train.weights import open_base
 
     console = None if command.as_json else stderr_console()
@@ -88,7 +92,7 @@ def export_command(command: ExportCommand) -> None:
         write(f"model-{kind.lower()}.gguf", partial(write_gguf, base, weights, kind=kind))
     if command.check and kinds:
         made["logits"] = _checked(out, base if is_adapter else None, weights, kinds, console)
-    _write_card(command.trained, out, name, is_adapter, run, made.get("sha256"))
+    _write_card(command, name, is_adapter, made.get("sha256"))
     if command.push:
         made["address"] = push(out, command.push, private=command.private)
     print(json.dumps(made) if command.as_json else made.get("address") or out)
@@ -142,20 +146,79 @@ def _checked(out: Path, base: Path | None, weights: Path, kinds: tuple[str, ...]
     return reports
 
 
-def _write_card(trained: Path, out: Path, base: str, is_adapter: bool, run: Mapping[str, Any], sha256: str | None) -> None:
+def _write_card(command: ExportCommand, base: str, is_adapter: bool, sha256: str | None) -> None:
+    """README.md of what was made, out of the records of the run and of those that it went on from."""
     from sixfold.train.card import model_card
     from sixfold.train.gates import load_gates
 
     hub = _ON_THE_HUB.get(base) or (base.removeprefix("hf:").partition("@")[0] if base.startswith("hf:") else None)
-    facts: dict[str, Any] = {"base_model": hub, "adapter": is_adapter, "sha256": sha256}
-    if run:
-        gates = load_gates(trained)
-        stages = run["stages"]
+    facts: dict[str, Any] = {"base_model": hub, "adapter": is_adapter, "sha256": sha256, "licence": _licence_of(base)}
+    facts["scores"] = [score for folder in command.scores for score in _scores_of(folder)]
+    if folders := _lineage(command.trained):
+        records = [read_run(folder) for folder in folders]
+        gates = [gate for folder in folders for gate in load_gates(folder)]
+        stages = {name: stage for record in records for name, stage in record["stages"].items()}
+        recipe, name = records[-1]["recipe"], records[-1]["name"]
         facts |= {
-            "name": run["name"], "recipe": run["recipe"], "gates": gates,
+            "name": name, "recipe": recipe, "gates": gates,
+            "what": "A small model that was taught to think before it answers, by the recipe below.",
+            "data_sources": _sources(records[0]["recipe"]["traces"]),
             "versions": next(iter(stages.values()))["sessions"][-1]["versions"],
             "data": {key: count for stage in stages.values() for key, count in stage.get("counts", {}).items()},
             "contamination": [g["reason"] for record in gates for g in record["gates"] if g["name"] == "contamination"][-1:],
-            "commands": [f"sixfold {stage} {run['name']}" for stage in stages],
+            "limits": [
+                "It answers questions like those that it was trained on, in English; of others expect little, however sure "
+                "it sounds.",
+                "It has no facts but those of its base, and was not trained to refuse anything.",
+            ],
+            "commands": [_command(stage, name, folders) for stage in stages],
         }  # fmt: skip
-    (out / "README.md").write_text(model_card({k: v for k, v in facts.items() if v is not None}), encoding="utf-8")
+    card = model_card({key: value for key, value in facts.items() if value})
+    (command.out / "README.md").write_text(card, encoding="utf-8")
+
+
+def _sources(traces: Mapping[str, Any]) -> list[str]:
+    """Where the rows of a recipe come from."""
+    made = f"Worked solutions of generated families (Apache-2.0), made from a seed: {', '.join(traces['tasks'])}"
+    public = [f"{name}: {SETS[name].repo.name}, {SETS[name].licence}" for name in traces["public"] if name in SETS]
+    return [*([made] if traces["rows"] else []), *(f"{file}, a file of rows" for file in traces["files"]), *public]
+
+
+def _licence_of(base: str) -> str:
+    """The licence of a base that was pulled, as the hub spells it; empty where none is known."""
+    try:
+        licence = find(base, home_dir()).licence.lower()
+    except ModelError:
+        return ""
+    return "" if licence == "unknown" else licence
+
+
+def _lineage(trained: Path) -> list[Path]:
+    """The folders of a run and of those that it went on from, the first one first. None where `trained` is no run."""
+    if not (trained / "run.json").is_file():
+        return []
+    starts = [stage["facts"].get("adapter") for stage in read_run(trained)["stages"].values()]
+    before = [folder for start in starts if start for folder in _lineage(Path(start).parent)]
+    if any(starts) and not before:
+        say(stderr_console(), f"the run that made {starts[-1]} is not there: the card is silent about it")
+    return [*before, trained]
+
+
+def _command(stage: str, name: str, folders: Sequence[Path]) -> str:
+    return f"sixfold {stage} {name}" + (f" --adapter runs/{folders[-2].name}" if stage == "rl" and len(folders) > 1 else "")
+
+
+def _scores_of(folder: Path) -> list[dict[str, Any]]:
+    """What an evaluation found, as rows of a card: each domain and the average over all tasks."""
+    from sixfold.evals.page import who
+    from sixfold.evals.report import summarise_run
+
+    report = summarise_run(folder)
+    rows, questions = {**report["domains"], "macro over tasks": report["macro"]}, Counter[str]()
+    for task in report["tasks"]:
+        questions.update({task["domain"]: task["questions"], "macro over tasks": task["questions"]})
+    return [
+        {"stage": folder.name, "task": name, "metric": metric, "questions": questions[name], "budget": who(report)}
+        | {key: found[key] for key in ("value", "low", "high")}
+        for name, row in rows.items() for metric, found in {"pass@1": row, **row["several"]}.items()
+    ]  # fmt: skip

@@ -21,6 +21,7 @@ from sixfold import __version__
 from sixfold.core import Split, Task
 from sixfold.data.overlap import Index, Match
 from sixfold.errors import ConfigError, TaskError
+from sixfold.tasks.catalog import FAMILIES
 from sixfold.trace import append_line, open_lines
 
 _EVERY = 2_000
@@ -53,6 +54,12 @@ def build_index(
     if not len(index):
         raise TaskError("the tasks have no questions to compare with", hint="name other tasks: `sixfold tasks list`")
     return index
+
+
+def counts_as_overlap(match: Match) -> bool:
+    """Whether a row that matches so holds the question. Training and test problems of a generated family share its wording and
+    differ in their numbers, so of those only the same question counts."""
+    return match.task.partition(":")[0] not in FAMILIES or match.kind in ("exact", "template")
 
 
 def row_texts(row: Mapping[str, Any]) -> tuple[str, str]:

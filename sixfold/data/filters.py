@@ -5,7 +5,7 @@ pass through all of them, in their order, and counts. Put the cheap ones first. 
 duplicates remember anything) is 8-byte hashes, 12 to 24 bytes each, if need be in a file: for ten million rows 134 MB against
 exact and 537 MB against near duplicates.
 
-Not here: overlap with evaluation questions (`decontaminate.py`).
+Not here: the index of evaluation questions (`decontaminate.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from sixfold.core import Problem, Verdict
-from sixfold.data.overlap import words
+from sixfold.data.decontaminate import counts_as_overlap, row_texts
+from sixfold.data.overlap import Index, words
 from sixfold.data.rows import Row, row_problem
 from sixfold.errors import ConfigError
 from sixfold.verify.extract import split_thinking
@@ -94,14 +95,18 @@ def has_answer() -> Filter:
     return Filter("answer", check)
 
 
-def verified(judge: Callable[[Problem, str], Verdict]) -> Filter:
-    """Leaves out completions that are not judged right. Rows that ask for a plan alone have nothing to judge and pass."""
+def verified(judge: Callable[[Problem, str], Verdict], unknown: bool = False) -> Filter:
+    """Leaves out completions that are not judged right. Rows that ask for a plan alone have nothing to judge and pass, and with
+    `unknown` those that name no verifier."""
 
     def check(row: Row) -> str | None:
         if (row.get("extra_info") or {}).get("kind") == "planner":
             return None
         try:
-            verdict = judge(row_problem(row), completion_text(row))
+            problem = row_problem(row)
+            if unknown and problem.verifier is None:
+                return None
+            verdict = judge(problem, completion_text(row))
         except ConfigError:
             return "no problem in the row"
         except Exception:  # noqa: BLE001 - a verifier that breaks on one row of millions must not end the stream
@@ -195,6 +200,19 @@ def licences(allowed: Iterable[str]) -> Filter:
         return None if licence.casefold() in known else f"licence {licence[:40]}"
 
     return Filter("licence", check)
+
+
+def no_questions(index: Index) -> Filter:
+    """Leaves out rows that hold a question of the index, and says of which task."""
+
+    def check(row: Row) -> str | None:
+        try:
+            question, text = row_texts(row)
+        except ConfigError:
+            return "no question in the row"
+        return next((f"of {match.task}" for match in index.find(question, text) if counts_as_overlap(match)), None)
+
+    return Filter("evaluation question", check)
 
 
 class HashSet:

@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -73,13 +73,15 @@ class Tried:
 async def sample_rows(
     problems: Iterable[Problem], engine: Engine, judge: Callable[[Problem, str], Verdict], folder: Path,
     config: SampleConfig = SampleConfig(), progress: Callable[[Counter[str]], None] = lambda counts: None,
+    weights: Mapping[str, str] | None = None,
 ) -> Counter[str]:  # fmt: skip
     """Sample every problem that the folder does not have yet, and return the counts of the whole folder: `problems`, `asked`
     (attempts), `right`, `unscored`, `failed`, `kept`, `never right`, `asked before` (the same question again).
 
-    Raises `ConfigError` where the folder is of other settings, `EngineError` where the engine is gone; what was done stays.
+    Raises `ConfigError` where the folder is of other settings or other `weights` (hashes of the engine's),
+    `EngineError` where the engine is gone; what was done stays.
     """
-    with _open(folder, _settings(engine, config)) as log:
+    with _open(folder, _settings(engine, config) | dict(weights or {})) as log:
         window: deque[asyncio.Task[tuple[Problem, Tried | EngineError]]] = deque()
         slots = asyncio.Semaphore(config.concurrency)
         failures = 0

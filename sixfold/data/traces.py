@@ -144,6 +144,24 @@ def even_cells(families: Sequence[str], levels: Mapping[int, float], count: int)
     return cells
 
 
+def problems_in_turn(
+    cells: Mapping[tuple[str, int], int], seed: int, split: Split = "train", skip: Callable[[str], None] = lambda why: None
+) -> Iterator[Problem]:
+    """Problems of the cells (family, level), as many of each as `cells` says, one of each in turn. A cell that has no more is
+    told to `skip`."""
+    left = dict(cells)
+    streams = {cell: generate(FAMILIES[cell[0]], cell[1], split, seed) for cell in cells}
+    while left:
+        for cell in list(left):
+            problem = next(streams[cell], None) if left[cell] > 0 else None
+            if problem is None:
+                if left.pop(cell) > 0:
+                    skip(f"{cell[0]}:{cell[1]} has no more problems")
+                continue
+            left[cell] -= 1
+            yield problem
+
+
 def has_tags(text: str) -> bool:
     """Whether a completion thinks between tags and says something after them.
 

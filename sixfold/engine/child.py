@@ -40,6 +40,8 @@ def make_params(settings: dict[str, Any]) -> Any:
     params.ui = False
     params.verbosity = 1
     params.cache_ram_mib = settings["cache_mib"]
+    if settings["lora_path"]:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(settings["lora_path"], 1.0)]
     for cpu in (params.cpuparams, params.cpuparams_batch):
         cpu.n_threads = settings["threads"]
     kind, draft_path = settings["speculate"], settings["draft_path"]

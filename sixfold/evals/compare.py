@@ -37,14 +37,17 @@ def compare_runs(a: Path, b: Path) -> dict[str, Any]:
             differences.append(found)
     if not tasks:
         raise ConfigError(f"{a} and {b} share no judged question", hint="compare runs over the same tasks and split")
-    whole = macro_paired(differences)
+    domains = {d: [i for i, t in enumerate(tasks) if t["domain"] == d] for d in dict.fromkeys(t["domain"] for t in tasks)}
     for row, adjusted in zip(tasks, holm([t["p"] for t in tasks]), strict=True):
         row["p_adjusted"] = adjusted
         row["finding"] = finding((row["low"], row["high"]), adjusted)
+    by_domain = {d: _macro([tasks[i] for i in of], [differences[i] for i in of]) for d, of in domains.items()}
+    for macro, adjusted in zip(by_domain.values(), holm([m["p"] for m in by_domain.values()]), strict=True):
+        macro |= {"p_adjusted": adjusted, "finding": finding((macro["low"], macro["high"]), adjusted)}
     return {
         "sixfold_comparison": 1, "a": _whose(runs[0]), "b": _whose(runs[1]), "differ": _settings_that_differ(*runs),
-        "tasks": tasks, "macro": {**_paired_record(whole), "finding": finding(whole.interval, whole.p), "tasks": len(tasks),
-                                  **_mean_costs(tasks)},
+        "tasks": tasks, "macro": _macro(tasks, differences),
+        "domains": by_domain,
         "left_out": {"only_a": sorted(set(infos[0]) - set(infos[1])), "only_b": sorted(set(infos[1]) - set(infos[0])),
                      "nothing_shared": [n for n in shared if n not in {t["name"] for t in tasks}]},
     }  # fmt: skip
@@ -108,6 +111,12 @@ def _mean(values: Sequence[float]) -> float:
 def _paired_record(found: Paired) -> dict[str, Any]:
     return {"difference": found.difference, "low": found.interval.low, "high": found.interval.high, "p": found.p,
             "questions": found.questions}  # fmt: skip
+
+
+def _macro(tasks: Sequence[Record], differences: Sequence[Sequence[float]]) -> dict[str, Any]:
+    whole = macro_paired(differences)
+    found = finding(whole.interval, whole.p)
+    return {**_paired_record(whole), "finding": found, "tasks": len(tasks), **_mean_costs(tasks)}
 
 
 def _mean_costs(tasks: Sequence[Record]) -> dict[str, Any]:

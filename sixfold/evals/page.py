@@ -90,7 +90,7 @@ def report_page(report: Record, picture: bool = False) -> str:
     parts.append(markdown_table(REPORT_HEAD, report_rows(report)))
     if picture:
         parts.append("![Accuracy with intervals and guess floors](accuracy.svg)")
-    parts += _pass_table(report["tasks"]) + _selection_table(report["tasks"]) + _level_table(report["tasks"])
+    parts += _pass_table(report) + _selection_table(report["tasks"]) + _level_table(report["tasks"])
     parts += _unscored_list(report["tasks"]) + _protocols(report["tasks"])
     versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
     parts.append(
@@ -137,16 +137,22 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _pass_table(tasks: Sequence[Record]) -> list[str]:
-    several = [t for t in tasks if t["samples_a_question"] > 1]
+def _pass_table(report: Record) -> list[str]:
+    several = [t for t in report["tasks"] if t["samples_a_question"] > 1]
     if not several:
         return []
+    whole = {f"macro {d}": m for d, m in report["domains"].items()} if len(report["domains"]) > 1 else {}
+    whole |= {"macro": report["macro"]} if len(several) > 1 else {}
     sizes = sorted({int(k) for t in several for k in t["pass_at"]})
     head = ("task", *(f"pass@{k}" for k in sizes), *(f"majority@{k}" for k in sizes if k > 1))
     rows = []
     for task in several:
         cells = [task["pass_at"].get(str(k)) for k in sizes] + [task["majority_at"].get(str(k)) for k in sizes if k > 1]
         rows.append((task["name"], *("-" if c is None else interval(c) + _left_out(c) for c in cells)))
+    for name, macro in whole.items():
+        # A macro average is taken at one sample and at as many as every question has.
+        found = {"pass@1": macro, **macro["several"]}
+        rows.append((name, *(interval(found[column]) if column in found else "-" for column in head[1:])))
     return ["## Several samples", markdown_table(head, rows)]
 
 
@@ -194,8 +200,10 @@ COMPARISON_HEAD = ("task", "questions", "A", "B", "B - A, points (95 %)", "p", "
 
 
 def comparison_rows(comparison: Record) -> list[tuple[str, ...]]:
-    """The rows below `COMPARISON_HEAD`: every task, then the macro average."""
+    """The rows below `COMPARISON_HEAD`: every task, then the macro averages."""
     rows = [_comparison_row(task["name"], task) for task in comparison["tasks"]]
+    if 1 < len(comparison["domains"]) < len(rows):
+        rows += [_comparison_row(f"macro {domain}", row) for domain, row in comparison["domains"].items()]
     if len(rows) > 1:
         rows.append(_comparison_row("macro", comparison["macro"]))
     return rows

@@ -47,6 +47,7 @@ def summarise(run: Run) -> dict[str, Any]:
         by_task[sample["task"]].append(sample)
     tasks = [summarise_task(task, by_task[task["name"]]) for task in run.config["tasks"]]
     rates = {task["name"]: _values(by_task[task["name"]]) for task in run.config["tasks"]}
+    several = _of_all_samples(by_task, min((int(task["samples"]) for task in run.config["tasks"]), default=1))
     domains = {d: [t for t in tasks if t["domain"] == d] for d in dict.fromkeys(t["domain"] for t in tasks)}
     done = sum(t["samples"] for t in tasks)
     return {
@@ -54,7 +55,8 @@ def summarise(run: Run) -> dict[str, Any]:
         "models": run.config["models"], "settings": run.config["settings"], "concurrency": run.config["concurrency"],
         "versions": run.config["versions"], "planned": run.planned, "done": done,
         "failed": sum(t["failed"] for t in tasks), "complete": done == run.planned,
-        "macro": _macro(tasks, rates), "domains": {d: _macro(members, rates) for d, members in domains.items()},
+        "macro": _macro(tasks, rates, several),
+        "domains": {d: _macro(members, rates, several) for d, members in domains.items()},
         "tasks": tasks, "contamination": run.config["contamination"], "notes": _notes(run, tasks, done),
     }  # fmt: skip
 
@@ -205,17 +207,37 @@ def _shares(counts: Counter[str], names: Sequence[str]) -> dict[str, float | Non
     return {name: counts[name] / whole if whole else None for name in names}
 
 
-def _macro(tasks: Sequence[Record], rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """The unweighted mean over tasks, with an interval that resamples the questions within each."""
+def _of_all_samples(by_task: Mapping[str, Sequence[Record]], k: int) -> dict[str, dict[str, list[float]]]:
+    """Of pass@k and majority@k, over all k samples that each question has: the value of each question, by task. Nothing where
+    a question has one sample."""
+    found: dict[str, dict[str, list[float]]] = {f"pass@{k}": {}, f"majority@{k}": {}} if k > 1 else {}
+    for name, samples in by_task.items() if found else ():
+        questions = by_question(s for s in samples if not s["error"])
+        found[f"pass@{k}"][name] = [v for v in pass_rates(_marks(questions), k) if v is not None]
+        found[f"majority@{k}"][name] = [v for v in (_majority(q, k) for q in questions) if v is not None]
+    return found
+
+
+def _macro(
+    tasks: Sequence[Record], rates: Mapping[str, Sequence[float]], several: Mapping[str, Mapping[str, Sequence[float]]]
+) -> dict[str, Any]:
+    """The unweighted mean over tasks, with an interval that resamples the questions within each; of `several` too."""
     there = [t for t in tasks if rates[t["name"]]]
-    if not there:
-        return {"value": None, "low": 0.0, "high": 1.0, "tasks": 0, "floor": None}
-    values = [rates[t["name"]] for t in there]
-    interval = macro_interval(values) if len(values) > 1 else shown_interval(values[0])
     return {
-        "value": math.fsum(math.fsum(v) / len(v) for v in values) / len(values), "low": interval.low, "high": interval.high,
-        "tasks": len(there), "floor": sum(t["floor"] for t in there) / len(there),
+        **_mean_of_tasks([rates[t["name"]] for t in there]), "tasks": len(there),
+        "floor": sum(t["floor"] for t in there) / len(there) if there else None,
+        "several": {
+            what: _mean_of_tasks([values[t["name"]] for t in there if values[t["name"]]]) for what, values in several.items()
+        },
     }  # fmt: skip
+
+
+def _mean_of_tasks(values: Sequence[Sequence[float]]) -> dict[str, Any]:
+    if not values:
+        return {"value": None, "low": 0.0, "high": 1.0}
+    interval = macro_interval(values) if len(values) > 1 else shown_interval(values[0])
+    mean_of_means = math.fsum(math.fsum(v) / len(v) for v in values) / len(values)
+    return {"value": mean_of_means, "low": interval.low, "high": interval.high}
 
 
 def _notes(run: Run, tasks: Sequence[Record], done: int) -> list[str]:

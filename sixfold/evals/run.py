@@ -169,7 +169,7 @@ def _deviations(plan: TaskPlan, config: EvalConfig, engine: Engine) -> Iterator[
 def run_record(config: EvalConfig, plans: Sequence[TaskPlan], engines: Engines) -> dict[str, Any]:
     """What `config.json` holds. `settings` is what makes it this run and no other."""
     models = {
-        role: {"engine": engine.info.name, "model": engine.info.model, **_weights(engine, wanted)}
+        role: {"engine": engine.info.name, "model": engine.info.model, **weights_of(engine, wanted)}
         for role, engine, wanted in (
             ("solver", engines.solver, config.solve.engine), ("planner", engines.planner, config.solve.planner),
             ("judge", engines.judge, config.solve.judge),
@@ -211,17 +211,20 @@ def _task_record(plan: TaskPlan, config: EvalConfig) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _weights(engine: Engine, config: EngineConfig | None) -> dict[str, str]:
+def weights_of(engine: Engine, config: EngineConfig | None) -> dict[str, str]:
     """Which weights the embedded engine has: a model that was trained further keeps its name."""
     if config is None or engine.info.name != "embedded":
         return {}
     from sixfold.engine import models
 
     found = models.find(config.model or models.DEFAULT, home_dir())
-    if found.sha256:
-        return {"sha256": found.sha256}
-    with found.path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    lora = {"lora_sha256": _file_hash(config.lora.expanduser())} if config.lora else {}
+    return {"sha256": found.sha256 or _file_hash(found.path)} | lora
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(name: str) -> str:

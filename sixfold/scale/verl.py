@@ -21,19 +21,18 @@ from typing import Any
 
 from sixfold.core import Split
 from sixfold.data.rows import Row, make_row
-from sixfold.data.traces import even_cells
+from sixfold.data.traces import even_cells, problems_in_turn
 from sixfold.errors import ConfigError, TrainError
 from sixfold.reason.form import FORMS, LINE
 from sixfold.reason.prompts import solver_messages
 from sixfold.scale.launch import local_script, slurm_script
-from sixfold.tasks.catalog import FAMILIES, find_families
-from sixfold.tasks.family import generate
+from sixfold.tasks.catalog import find_families
 from sixfold.train.recipe import Recipe, RlConfig
-from sixfold.train.rl import LOSSES, OTHER_SEED
+from sixfold.train.rl import OTHER_SEED, loss_settings
 
 REWARD = "pkg://sixfold.scale.verl_reward"
 _NEVER = 10_000.0
-"""A ratio that no token reaches: verl's second clip of negative advantages (dual-clip PPO), which TRL's losses do not have."""
+"""A ratio that no token reaches, for verl's second clip of negative advantages (dual-clip PPO) where a recipe has none."""
 _ROWS = 1_000
 _INFO = {
     "split": "string", "index": "int64", "id": "string", "level": "int64", "family": "string", "licence": "string",
@@ -57,11 +56,11 @@ class Cluster:
 
 
 def policy_overrides(rl: RlConfig) -> dict[str, Any]:
-    """The loss: from TRL's settings of it (`rl.LOSSES`) to verl's, so that both compute the same number.
+    """The loss: from TRL's settings of it (`rl.loss_settings`) to verl's, so that both compute the same number.
 
     TRL clips the ratio of CISPO at `epsilon_high` from above alone; verl clips it to 1 - low .. 1 + high.
     """
-    trl, actor = LOSSES[rl.loss], "actor_rollout_ref.actor"
+    trl, actor = loss_settings(rl), "actor_rollout_ref.actor"
     mode, aggregate = {
         "dapo": ("vanilla", "token-mean"), "dr_grpo": ("vanilla", "seq-mean-token-sum-norm"),
         "cispo": ("cispo", "token-mean"), "gspo": ("gspo", "seq-mean-token-mean"),
@@ -78,7 +77,7 @@ def policy_overrides(rl: RlConfig) -> dict[str, Any]:
         f"{actor}.clip_ratio": low,
         f"{actor}.clip_ratio_low": low,
         f"{actor}.clip_ratio_high": high,
-        f"{actor}.clip_ratio_c": _NEVER,
+        f"{actor}.clip_ratio_c": trl.get("delta", _NEVER),
         f"{actor}.use_kl_loss": False,
         f"{actor}.entropy_coeff": 0,
         f"{actor}.ppo_epochs": 1,
@@ -131,11 +130,11 @@ def overrides(recipe: Recipe, model: str, train: Path, validation: Path, run: Pa
         f"{actor}.optim.lr": rl.learning_rate,
         f"{actor}.optim.lr_scheduler_type": "cosine" if rl.schedule == "cosine" else "constant",
         f"{actor}.optim.lr_warmup_steps_ratio": 0.0 if rl.schedule == "constant" else rl.warmup,
-        f"{actor}.optim.weight_decay": 0.0,
+        f"{actor}.optim.weight_decay": rl.weight_decay,
         f"{actor}.optim.clip_grad": rl.max_grad_norm,
         f"{actor}.grad_clip": rl.max_grad_norm,
         # Prompts, before they are multiplied by the group.
-        f"{actor}.ppo_mini_batch_size": rl.prompts,
+        f"{actor}.ppo_mini_batch_size": rl.mini_batch or rl.prompts,
         f"{actor}.use_dynamic_bsz": True,
         f"{actor}.ppo_max_token_len_per_gpu": tokens,
         f"{actor}.data_loader_seed": recipe.seed,
@@ -214,22 +213,10 @@ def rl_rows(recipe: Recipe, count: int, split: Split = "train", skip: Any = lamb
         raise TrainError("no generated family to train on", hint="`sixfold tasks list` shows them; set rl.tasks")
     levels = range(1, min(rl.level, rl.top_level) + 1)
     cells = even_cells(families, {level: 1 / len(levels) for level in levels}, count)
-    streams = {cell: generate(FAMILIES[cell[0]], cell[1], split, recipe.seed + OTHER_SEED) for cell in cells}
-    made = 0
-    while streams and made < count:
-        # Cell by cell in turn, so that every batch has all domains.
-        for cell in list(streams):
-            problem = next(streams[cell], None)
-            if problem is None or not cells[cell]:
-                skip(f"{cell[0]}:{cell[1]} has no more problems") if problem is None else None
-                del streams[cell]
-                continue
-            cells[cell] -= 1
-            system = FORMS.get(problem.verifier or "", LINE).system
-            yield make_row(problem, solver_messages(problem.question, "", system), None, "rl", split=split, kind="solver")
-            made += 1
-            if made == count:
-                return
+    # Cell by cell in turn, so that every batch has all domains.
+    for problem in islice(problems_in_turn(cells, recipe.seed + OTHER_SEED, split, skip), count):
+        system = FORMS.get(problem.verifier or "", LINE).system
+        yield make_row(problem, solver_messages(problem.question, "", system), None, "rl", split=split, kind="solver")
 
 
 def write_rl_rows(rows: Iterable[Row], path: Path, counts: Counter[str] | None = None) -> int:

@@ -17,8 +17,8 @@ _NUMBERS_END = 4
 def model_card(run: Mapping[str, Any]) -> str:
     """The card of a run. Keys, all of which may be missing:
 
-    `name`; `what` (a paragraph); `base_model` (OWNER/NAME on the hub); `licence` (apache-2.0); `library` (peft); `language`;
-    `tags`; `adapter` (whether the weights are a LoRA adapter); `sha256` (of the weights); `data` (what was counted, by name);
+    `name`; `what` (a paragraph); `base_model` (OWNER/NAME on the hub); `licence` (as the hub spells it); `library` (peft);
+    `language`; `tags`; `adapter` (whether the weights are a LoRA adapter); `sha256` (theirs); `data` (what was counted);
     `data_sources` (texts); `recipe` (resolved, nested); `versions` (by package); `gates` (as `gates.load_gates` reads them);
     `scores` (each `task`, `metric`, `value` 0-1, `low`, `high`, `questions`, `stage`, `budget`);
     `contamination` (a text, or texts); `limits` (texts); `commands` (lines that reproduce it).
@@ -41,7 +41,7 @@ def model_card(run: Mapping[str, Any]) -> str:
 
 def _front(run: Mapping[str, Any]) -> str:
     """YAML. Every text is written as JSON, which YAML includes, so that no name can break out of it."""
-    lines = [("license", run.get("licence") or "apache-2.0"), ("library_name", run.get("library") or "peft")]
+    lines = [("license", run.get("licence") or "other"), ("library_name", run.get("library") or "peft")]
     lines += [("language", run.get("language") or _LANGUAGE), ("pipeline_tag", "text-generation")]
     if run.get("base_model"):
         lines.append(("base_model", run["base_model"]))
@@ -94,7 +94,8 @@ def _gates(records: Any) -> str:
             name = gate.get("name", "unnamed")
             result = {True: "passed", False: "failed"}.get(gate.get("passed"), "no result given")
             result += ", overridden by name" if name in overridden else ""
-            rows.append((record.get("stage") or "", name, result, gate.get("reason") or ""))
+            stage = record.get("stage") or ""
+            rows.append((f"after {stage}" if record.get("when") == "after" else stage, name, result, gate.get("reason") or ""))
     return _table(("Stage", "Gate", "Result", "Reason"), rows) if rows else _missing("what the gates found")
 
 
@@ -115,7 +116,7 @@ def _scores(scores: Any) -> str:
 
 def _licence(run: Mapping[str, Any]) -> str:
     licence = run.get("licence")
-    return f"`{_line(licence)}`." if licence else "`apache-2.0`, as the front matter says; the record itself names none."
+    return f"`{_line(licence)}`." if licence else "The record names none: what is trained has the terms of its base."
 
 
 def _commands(commands: Any) -> str:

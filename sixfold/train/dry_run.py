@@ -15,15 +15,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sixfold.data.public_traces import SETS
 from sixfold.data.rows import Row, read_rows
-from sixfold.data.traces import even_cells
 from sixfold.errors import TrainError
 from sixfold.tasks.catalog import find_families
 from sixfold.train.curves import duration, tokens_per_s
 from sixfold.train.recipe import Recipe, SftConfig
 from sixfold.train.rl import settings as rl_settings
 from sixfold.train.runs import list_runs, load_metrics, read_run
-from sixfold.train.sft import cpu_multiplies_bf16, multiplies_bf16, recipe_rows, settings
+from sixfold.train.sft import cpu_multiplies_bf16, multiplies_bf16, recipe_cells, recipe_rows, settings
 
 _SAMPLE = 300
 """Rows that are counted."""
@@ -31,6 +31,8 @@ _FILL = 0.95
 """How full packed rows are: 5,969 rows of 512 held 2.91 million tokens of 13,975 examples (95 %)."""
 _CHARS_PER_TOKEN = 2.6
 """Where there is no tokenizer yet; measured on the generated rows with SmolLM2's, which makes each digit a token."""
+_LEARNED = 0.95
+"""Share of a public row's tokens that is learned, where none is here: long chains of thought after short questions."""
 _TURN_TOKENS = 5
 """What a chat template writes around a message."""
 _COMPILED = 0.5
@@ -56,7 +58,8 @@ class Size:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`rows` are examples, `packed_rows` rows of `max_tokens`; `learned` is the share of tokens that a loss is computed for.
-    `time_s` is `None` where no rate is known; `rate_from` says where it comes from."""
+    `time_s` is `None` where no rate is known; `rate_from` says where it comes from. `assumed` rows are of public sets: their
+    number and length are what is known of the sets, and none was read."""
 
     rows: int
     tokens_per_row: float
@@ -69,6 +72,7 @@ class Plan:
     tokens_per_s: float | None
     rate_from: str
     trl: Mapping[str, Any]
+    assumed: int = 0
 
     @property
     def time_s(self) -> float | None:
@@ -79,29 +83,38 @@ class Plan:
         kept = {name: getattr(self, name) for name in ("rows", "tokens_per_row", "learned", "packed_rows", "steps", "tokens")}
         return kept | {
             "parameters": self.size.weights, "trained_parameters": self.size.adapter or self.size.weights,
+            "assumed_rows": self.assumed,
             "memory_gib": dict(self.memory_gib), "tokens_per_s": self.tokens_per_s, "rate_from": self.rate_from,
             "time_s": self.time_s, "trl": {"SFTConfig": dict(self.trl)},
         }  # fmt: skip
 
 
 def make_plan(
-    recipe: Recipe, base: Path | None, folder: Path, half: bool, accelerator: bool, stated: float | None = None
-) -> Plan:
+    recipe: Recipe, base: Path | None, folder: Path, half: bool, accelerator: bool, stated: float | None = None,
+    processes: int = 1,
+) -> Plan:  # fmt: skip
     """A plan from a recipe and its base's folder (`None` where it is not here: then tokens are estimated from characters, and
-    there is no size). `half`: matrix products in bf16. `stated`: tokens a second.
+    there is no size). `half`: matrix products in bf16. `stated`: tokens a second. Memory is that of one of the processes, as if
+    each held all weights.
 
     Raises `TrainError` where the base has no readable `config.json`.
     """
     sft, rows = recipe.sft, count_rows(recipe)
-    per_row, learned = row_tokens(list(islice(recipe_rows(recipe), _SAMPLE)), base)
+    own = recipe.model_copy(update={"traces": recipe.traces.model_copy(update={"public": ()})})
+    per_row, learned = row_tokens(list(islice(recipe_rows(own), _SAMPLE)), base)
+    if assumed := rows - count_rows(own):
+        public = sum(count * min(SETS[name].tokens, sft.max_tokens) for name, count in _public_rows(recipe).items())
+        tokens = (rows - assumed) * per_row + public
+        per_row, learned = tokens / rows, ((rows - assumed) * per_row * learned + public * _LEARNED) / tokens
     packed = max(1, math.ceil(rows * per_row / (sft.max_tokens * _FILL))) if rows else 0
-    steps = sft.max_steps if sft.max_steps > 0 else math.ceil(math.ceil(packed / sft.batch_rows) * sft.epochs)
+    batch = sft.batch_rows * processes
+    steps = sft.max_steps if sft.max_steps > 0 else math.ceil(math.ceil(packed / batch) * sft.epochs)
     size = model_size(base, sft)
     rate, origin = (stated, "stated") if stated else measured_rate(recipe, folder.parent)
     return Plan(
-        rows, per_row, learned, packed, steps, steps * sft.batch_rows * sft.max_tokens, size,
+        rows, per_row, learned, packed, steps, steps * batch * sft.max_tokens, size,
         memory(size, sft, learned, half, accelerator), rate, origin,
-        settings(sft, recipe.seed, folder) | {"bf16": half, "use_cpu": not accelerator},
+        settings(sft, recipe.seed, folder, recipe.trackers) | {"bf16": half, "use_cpu": not accelerator}, assumed,
     )  # fmt: skip
 
 
@@ -130,8 +143,8 @@ def make_rl_plan(recipe: Recipe, base: Path | None, folder: Path, half: bool, ac
     return RlPlan(
         rl.steps, sum(min(f.levels, rl.top_level) for f in families), completions, completions * (1 + rl.refill),
         completions * (1 + rl.refill) * rl.max_tokens, size,
-        memory(size, sft, rl.max_tokens / length, half, accelerator, (rl.micro_batch, length)),
-        rl_settings(rl, recipe.seed, folder) | {"bf16": half, "use_cpu": not accelerator},
+        memory(size, sft, rl.max_tokens / length, half, accelerator, (rl.micro_batch, length), rl.gradient_checkpointing),
+        rl_settings(rl, recipe.seed, folder, trackers=recipe.trackers) | {"bf16": half, "use_cpu": not accelerator},
     )  # fmt: skip
 
 
@@ -146,10 +159,15 @@ def hardware() -> tuple[bool, bool]:
 
 
 def count_rows(recipe: Recipe) -> int:
-    """Rows of a recipe: the worked ones by cell (a family that has fewer problems ends sooner), and the lines of its files."""
-    families = [family.task for family in find_families(recipe.traces.tasks)]
-    worked = sum(even_cells(families, recipe.traces.levels, recipe.traces.rows).values())
-    return worked + sum(1 for file in recipe.traces.files for _ in read_rows(file))
+    """Rows of a recipe: the worked ones by cell (a family that has fewer problems ends sooner), the lines of its files, and
+    what is known of its public sets."""
+    worked, public = sum(recipe_cells(recipe).values()), sum(_public_rows(recipe).values())
+    return worked + sum(1 for file in recipe.traces.files for _ in read_rows(file.expanduser())) + public
+
+
+def _public_rows(recipe: Recipe) -> dict[str, int]:
+    most = recipe.traces.public_rows
+    return {name: min(SETS[name].rows, most or SETS[name].rows) for name in recipe.traces.public}
 
 
 def row_tokens(rows: Sequence[Row], base: Path | None) -> tuple[float, float]:
@@ -208,10 +226,12 @@ def model_size(base: Path | None, sft: SftConfig) -> Size:
 
 
 def memory(
-    size: Size, sft: SftConfig, learned: float, half: bool, accelerator: bool, shape: tuple[int, int] | None = None
-) -> dict[str, float]:
+    size: Size, sft: SftConfig, learned: float, half: bool, accelerator: bool, shape: tuple[int, int] | None = None,
+    again: bool | None = None,
+) -> dict[str, float]:  # fmt: skip
     """GiB at the peak of a step on one process, by what needs it. Good to about a factor of 1.5. `shape`: rows of a forward
-    pass and tokens of each; without it those of SFT.
+    pass and tokens of each; without it those of SFT. `again`: activations are computed again in the backward pass, and only
+    the inputs of the layers are kept; without it as SFT does.
 
     Activations of a layer and token, in bytes: 17 `hidden`-sized tensors in the products' precision and 4 of its norms in fp32,
     4 `inner`-sized ones, with an adapter its inputs in fp32, and without fused attention the scores, thrice (after Korthikanti
@@ -225,11 +245,14 @@ def memory(
     per_token += (6 * size.hidden + size.inner) * _FLOAT if size.adapter else 0
     per_token += 0 if accelerator else size.heads * length * (2 * number + _FLOAT)
     scored = tokens if accelerator else tokens * learned
+    kept, layers = _COMPILED if sft.compile else 1.0, size.layers
+    if sft.gradient_checkpointing if again is None else again:
+        kept, layers = 1.0, 1
     parts = {
         "weights": size.weights * (number if size.adapter else _FLOAT) + size.adapter * _FLOAT,
         "gradients": trained * _FLOAT,
         "optimizer": trained * _ADAM,
-        "activations": size.layers * tokens * per_token * (_COMPILED if sft.compile else 1),
+        "activations": tokens * (layers * per_token * kept + (size.layers - layers) * size.hidden * number),
         "loss": 3 * scored * size.vocabulary * _FLOAT,
         "program": _PROGRAM,
     }
@@ -255,14 +278,16 @@ def shown(plan: Plan) -> str:
     time = f"{duration(plan.time_s)} at {plan.tokens_per_s:,.0f} tokens/s ({plan.rate_from})" if plan.time_s else plan.rate_from
     lines = [
         f"rows     {plan.rows:,} examples of {plan.tokens_per_row:.0f} tokens, {plan.learned:.0%} of them learned",
+        f"public   {plan.assumed:,} of them, before any is filtered out: as their sets are described, none was read"
+        if plan.assumed else "",
         f"steps    {plan.steps:,} steps, {plan.tokens:,} tokens in {plan.packed_rows:,} packed rows an epoch",
         f"model    {size.weights / 1e6:,.1f} M parameters, {trained / 1e6:,.2f} M trained" if size.weights else
         "model    not here yet: its size and memory are not known; tokens are estimated from characters",
         f"memory   about {plan.memory_gib['all']:g} GiB ({parts})" if size.weights else "",
         f"time     {time}",
-        "", "trl.SFTConfig(", *(f"    {key}={value!r}," for key, value in plan.trl.items()), ")",
     ]  # fmt: skip
-    return "\n".join(line for line in lines if line or plan.size.weights)
+    settings = ["", "trl.SFTConfig(", *(f"    {key}={value!r}," for key, value in plan.trl.items()), ")"]
+    return "\n".join([*filter(None, lines), *settings])
 
 
 def rl_shown(plan: RlPlan) -> str:

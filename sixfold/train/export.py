@@ -1,9 +1,7 @@
 """What a run trained, as files that others use: safetensors, GGUF, a small adapter, a repository on the hub.
 
-Place: the last stage of a recipe, and what `sixfold pull` makes the embedded model with. `write_gguf` needs neither torch nor a
-converter: a GGUF file of the base has the right metadata and tokenizer, so only its weights are changed, tensor by tensor.
-`check_logits` is the proof: a wrong order of rows or a wrong scale gives fluent nonsense that nothing else notices.
-It trains and evaluates nothing.
+Place: the last stage of a recipe. GGUF files are written by `engine/merge_gguf.py`; `check_logits` is the proof of them: a
+wrong order of rows or a wrong scale gives fluent nonsense that nothing else notices. It trains and evaluates nothing.
 """
 
 from __future__ import annotations
@@ -13,30 +11,24 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log, prod
+from math import exp, log
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from sixfold.engine.gguf_file import GGUF_TYPES, Tensor, converted, converted_size, main_type, read_gguf
+from sixfold.engine.gguf_file import main_type, read_gguf
 from sixfold.engine.llamacpp import Settings, open_llamacpp
-from sixfold.errors import TrainError
-from sixfold.train.lora_gguf import (
+from sixfold.engine.lora_gguf import (
     CONFIG,
     WEIGHTS,
-    Adapter,
-    gguf_names,
     placed,
     read_adapter,
     read_json,
     read_safetensors,
-    read_shape,
-    to_gguf_rows,
 )
-
-if TYPE_CHECKING:
-    from sixfold.train.lora_gguf import Floats
+from sixfold.engine.merge_gguf import misfit, missing
+from sixfold.errors import TrainError
 
 DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
 """What merged weights can be written as, and torch's name for it."""
@@ -44,8 +36,6 @@ TOLERANCE = {"F32": (0.02, 1e-4), "F16": (0.02, 1e-4), "Q8_0": (0.3, 0.02), "Q4_
 """Mean absolute difference and mean KL, in nats, that `check_logits` lets pass, by type of the weights: about twice what
 SmolLM2-135M shows (F16: four times). llama.cpp rounds activations too: a wrong export is sure to show in F16 alone; the others
 bound what rounding may cost."""
-_CHUNK_FLOATS = 1 << 22
-_SPARE_BYTES = 64 << 20
 _BESIDE = ("*.json", "*.jinja", "*.txt", "*.model", "LICENSE*")
 _NOT_BESIDE = ("config.json", "source.json", CONFIG)
 _PREFIXES = 4
@@ -99,14 +89,14 @@ def merge(base: Path, adapter: Path, out: Path, dtype: str = "bf16") -> None:
                         if module in left:
                             a, b = (torch.from_numpy(half) for half in lora.products[module])
                             if weights.shape != (len(b), a.shape[1]):
-                                raise _misfit(module, tuple(weights.shape), (len(b), a.shape[1]))
+                                raise misfit(module, tuple(weights.shape), (len(b), a.shape[1]))
                             weights = weights.float().addmm_(b, a, alpha=lora.scale)
                             left.discard(module)
                         tensors[name] = weights.to(getattr(torch, DTYPES[dtype])) if weights.is_floating_point() else weights
                 save_file(tensors, scratch / shard.name, {"format": "pt"})
                 total += sum(t.numel() * t.element_size() for t in tensors.values())
             if left:
-                raise _missing(base, left)
+                raise missing(base, left)
             config.pop("torch_dtype", None)
             _write_json(scratch / "config.json", config | {"dtype": DTYPES[dtype]})
             # safetensors makes files that nobody else may read.
@@ -149,49 +139,6 @@ def shrink_adapter(adapter: Path, out: Path, base_model: str = "") -> str:
         (scratch / f"{WEIGHTS}.sha256").write_text(f"{digest}  {WEIGHTS}\n", encoding="utf-8")
         _write_json(scratch / CONFIG, dict(sorted(config.items())))
     return digest
-
-
-def find_gguf(base: Path) -> Path:
-    """The GGUF file of a base: itself, or the one that a folder under `<home>/hf` was converted from."""
-    if base.is_file():
-        return base
-    source = base / "source.json"
-    if source.is_file() and (path := base.parent.parent / "models" / str(read_json(source).get("gguf"))).is_file():
-        return path
-    raise TrainError(
-        f"there is no GGUF file of {base}, whose metadata and tokenizer are needed",
-        hint="give a GGUF file of the base, or merge to safetensors and use llama.cpp's convert_hf_to_gguf.py",
-    )
-
-
-def write_gguf(base: Path, trained: Path, out: Path, kind: str = "Q8_0") -> None:
-    """Write a base with what was trained in it as a GGUF file of `kind` (a key of `GGUF_TYPES`).
-
-    `base` is a GGUF file, or a folder that was converted from one; `trained` an adapter folder, or a model folder with all
-    weights. One tensor at a time, in pieces of 16 MiB. Raises `TrainError` or `ModelError`, and leaves nothing of a file that
-    could not be written whole; one that was there stays.
-    """
-    if kind not in GGUF_TYPES:
-        raise TrainError(f"a GGUF file cannot be {kind!r}", hint=f"use one of {', '.join(GGUF_TYPES)}")
-    path = find_gguf(base)
-    source = read_gguf(path, path.name)
-    size = converted_size(source, kind)
-    with placed(out) as scratch:
-        if (free := shutil.disk_usage(out.parent).free) < size + _SPARE_BYTES:
-            raise TrainError(
-                f"{out} needs {size / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free",
-                hint="free some space, or choose another place",
-            )
-        with scratch.open("wb") as file, path.open("rb") as given:
-            # The first piece is the header; it says where each tensor goes, so that they may come in any order.
-            file.write(next(converted(source, path, kind)))
-            file.truncate(size)
-            targets = {tensor.name: tensor for tensor in read_gguf(scratch, out.name).tensors}
-            if (trained / CONFIG).is_file():
-                _write_sums(source.tensors, targets, given, file, _gguf_products(read_adapter(trained), path))
-            else:
-                done = _write_weights(targets, trained, path, file)
-                _write_sums([tensor for tensor in source.tensors if tensor.name not in done], targets, given, file, {})
 
 
 def check_logits(folder: Path, gguf: Path, texts: Sequence[str], *, top: int = 32, threads: int = 0) -> LogitsReport:
@@ -284,95 +231,6 @@ def push(folder: Path, repo: str, *, private: bool = True) -> str:
     return f"{endpoint}/{made.repo_id}"
 
 
-def _gguf_products(lora: Adapter, path: Path) -> dict[str, tuple[Floats, Floats]]:
-    """By GGUF tensor: A, and B in llama.cpp's order of rows with the scale in it."""
-    shape = read_shape(path)
-    names = gguf_names(shape, (f"{module}.weight" for module in lora.products))
-    return {
-        name: (a, to_gguf_rows(b, name, shape) * lora.scale)
-        for (a, b), name in zip(lora.products.values(), names.values(), strict=True)
-    }
-
-
-def _write_sums(
-    tensors: Sequence[Tensor], targets: dict[str, Tensor], given: IO[bytes], file: IO[bytes],
-    products: dict[str, tuple[Floats, Floats]],
-) -> None:  # fmt: skip
-    """Each of `tensors`, with its product added where it has one, in its place."""
-    if left := set(products) - {tensor.name for tensor in tensors}:
-        raise _missing(Path(given.name), left)
-    for tensor in tensors:
-        target, product = targets[tensor.name], products.get(tensor.name)
-        if product and tensor.dims != (product[0].shape[1], len(product[1])):
-            raise _misfit(tensor.name, tensor.dims[::-1], (len(product[1]), product[0].shape[1]))
-        given.seek(tensor.start)
-        file.seek(target.start)
-        for first, count in _steps(tensor):
-            piece = given.read(tensor.size_bytes // (prod(tensor.dims) // tensor.dims[0]) * count)
-            if product is None and tensor.kind == target.kind:
-                file.write(piece)
-                continue
-            weights = _dequantized(piece, tensor, count)
-            if product:
-                weights = weights + product[1][first : first + count] @ product[0]
-            file.write(_quantized(weights, target))
-
-
-def _write_weights(targets: dict[str, Tensor], trained: Path, path: Path, file: IO[bytes]) -> set[str]:
-    """Every weight of a model folder in its place; returns the names of what was written."""
-    shards, shape, done = sorted(trained.glob("model*.safetensors")), read_shape(path), set()
-    if not shards:
-        raise TrainError(f"{trained} is neither an adapter nor a model folder", hint="give a folder that training wrote")
-    for shard in shards:
-        for parameter, weights in read_safetensors(shard):
-            name = gguf_names(shape, [parameter])[parameter]
-            target = targets.get(name)
-            if target is None or target.dims != weights.shape[::-1]:
-                raise _misfit(name, target.dims[::-1] if target else (), weights.shape)
-            rows = to_gguf_rows(weights, name, shape).reshape(-1, target.dims[0])
-            file.seek(target.start)
-            for first, count in _steps(target):
-                file.write(_quantized(rows[first : first + count], target))
-            done.add(name)
-    return done
-
-
-def _steps(tensor: Tensor) -> Iterator[tuple[int, int]]:
-    """First row and number of rows of each piece of a tensor."""
-    rows = prod(tensor.dims) // tensor.dims[0]
-    step = max(1, _CHUNK_FLOATS // tensor.dims[0])
-    return ((first, min(step, rows - first)) for first in range(0, rows, step))
-
-
-def _dequantized(piece: bytes, tensor: Tensor, rows: int) -> Floats:
-    import numpy as np
-    from gguf import GGMLQuantizationType as Type
-    from gguf.quants import dequantize
-
-    try:
-        return dequantize(np.frombuffer(piece, np.uint8).reshape(rows, -1), Type(tensor.kind)).astype(np.float32, copy=False)
-    except (NotImplementedError, ValueError) as error:
-        raise TrainError(
-            f"{tensor.name} cannot be read as {Type(tensor.kind).name}: {error}", hint="use a base in F16, BF16 or Q8_0"
-        ) from error
-
-
-def _quantized(weights: Floats, target: Tensor) -> bytes:
-    import numpy as np
-    from gguf import GGMLQuantizationType as Type
-    from gguf.quants import quantize
-
-    largest = float(np.abs(weights).max())
-    # Scales of blocks are F16 too: refused a little early for those.
-    if not largest <= (np.finfo(np.float32).max if target.kind == Type.F32 else np.finfo(np.float16).max):
-        raise TrainError(
-            f"{target.name} has weights that cannot be held: up to {largest:.3g}", hint="export an earlier checkpoint"
-        )
-    # Scales so small that their inverse overflows become zero blocks, which is right; numpy would warn.
-    with np.errstate(all="ignore"):
-        return bytes(quantize(np.ascontiguousarray(weights), Type(target.kind)).tobytes())
-
-
 def _divergence(ours: dict[int, float], theirs: dict[int, float]) -> float:
     """KL(ours || theirs) in nats over the tokens given and the rest as one."""
     rest = [max(1.0 - sum(map(exp, side.values())), 1e-12) for side in (ours, theirs)]
@@ -387,11 +245,3 @@ def _without_path(value: Any) -> Any:
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _missing(base: Path, names: set[str]) -> TrainError:
-    return TrainError(f"{base} has no {min(names)}, which the adapter changes", hint="use the base that was trained")
-
-
-def _misfit(name: str, has: tuple[int, ...], trained: tuple[int, ...]) -> TrainError:
-    return TrainError(f"{name} is {has} in the base and {trained} in what was trained", hint="use the base that was trained")

@@ -15,11 +15,12 @@ from sixfold.config import make_config, read_toml
 from sixfold.errors import ConfigError
 from sixfold.train.recipe import Recipe
 
-_SHIPPED = Path(__file__).resolve().parents[2] / "recipes"
+SHIPPED = Path(__file__).resolve().parents[1] / "recipes"
 
 
 def load_recipe(spec: str, preset: str = "", overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe `spec` (a TOML file, or the name of one in `recipes/`), with a preset and `key=value` overrides.
+    """The recipe `spec` (a TOML file, or the name of one in `recipes/`, of this folder or of the package), with a preset and
+    `key=value` overrides.
 
     Raises `ConfigError` for a recipe, a preset or a key that there is not, with the nearest one that there is.
     """
@@ -43,7 +44,7 @@ def find_recipe(spec: str) -> Path:
     path = Path(spec).expanduser()
     if path.suffix == ".toml" or "/" in spec:
         return path
-    folders = [f for f in (Path("recipes"), _SHIPPED) if f.is_dir()]
+    folders = [f for f in (Path("recipes"), SHIPPED) if f.is_dir()]
     for folder in folders:
         if (found := folder / f"{spec}.toml").is_file():
             return found

@@ -1,10 +1,9 @@
 """Reinforcement learning with verifiable rewards: an adapter in, a better one out (GRPO and its relatives, through TRL).
 
-Place: stage two of a recipe. `cells.py` says what is asked, `rollout.py` answers with the policy itself, `rewards.py` pays, and
-TRL's `GRPOTrainer` learns. What is here puts them together: a step's groups are drawn whole before TRL sees them, so that
-groups without a signal can be drawn again; the loss is corrected for what the sampler really said; and on a CPU only completion
-tokens are scored (TRL scores every position; `tests/unit/test_rl.py` proves them equal). Each process draws from cells of its
-own.
+Place: stage two of a recipe. `cells.py` says what is asked, `engine_rollout.py` answers, `rewards.py` pays, and TRL's
+`GRPOTrainer` learns. What is here puts them together: a step's groups are drawn whole before TRL sees them, so that groups
+without a signal can be drawn again; the loss is corrected for what the sampler really said; and on a CPU only completion tokens
+are scored (TRL scores every position; `tests/unit/test_rl.py` proves them equal). Each process draws from cells of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import time
 import warnings
@@ -28,10 +28,11 @@ from sixfold.reason.form import FORMS, LINE
 from sixfold.reason.prompts import solver_messages
 from sixfold.tasks.catalog import find_families
 from sixfold.train.cells import Cells, Draws, fill
+from sixfold.train.engine_rollout import Draw, check_rollouts, make_rollouts, trl_settings
 from sixfold.train.recipe import Recipe, RlConfig
 from sixfold.train.rewards import Group, Rewards, metrics_of, unscaled_advantages
 from sixfold.train.rollout import completion_logprobs, sample
-from sixfold.train.sft import LINEAR, end_together, keep_memory, open_model, trains_in_bf16
+from sixfold.train.sft import LINEAR, WAIT, end_together, keep_memory, open_model, reported, trains_in_bf16
 from sixfold.train.watch import checkpoints
 from sixfold.train.weights import load_tokenizer
 from sixfold.verify.verifiers import Judge
@@ -55,21 +56,24 @@ _TOO_LONG = 200
 """Problems in a row whose prompt may be too long."""
 
 
-def settings(rl: RlConfig, seed: int, folder: Path, processes: int = 1) -> dict[str, Any]:
+def settings(rl: RlConfig, seed: int, folder: Path, processes: int = 1, trackers: Sequence[str] = ()) -> dict[str, Any]:
     """The keyword arguments of TRL's `GRPOConfig`, apart from those that depend on the machine.
 
     Raises `TrainError` where a step does not divide among the processes into whole groups.
     """
-    if rl.prompts % processes or rl.prompts // processes * rl.group_size % rl.micro_batch:
+    prompts = rl.mini_batch or rl.prompts
+    updates = rl.prompts // prompts
+    if prompts % processes or prompts // processes * rl.group_size % rl.micro_batch:
         raise TrainError(
-            f"a step of {rl.prompts} groups of {rl.group_size} does not divide into {processes} processes and micro-batches of "
+            f"a step of {prompts} groups of {rl.group_size} does not divide into {processes} processes and micro-batches of "
             f"{rl.micro_batch}",
             hint="change rl.prompts or rl.micro_batch",
         )
     return {
         "output_dir": str(folder / "checkpoints"),
         "per_device_train_batch_size": rl.micro_batch,
-        "gradient_accumulation_steps": rl.prompts // processes * rl.group_size // rl.micro_batch,
+        "gradient_accumulation_steps": prompts // processes * rl.group_size // rl.micro_batch,
+        "steps_per_generation": rl.prompts // processes * rl.group_size // rl.micro_batch,
         "num_generations": rl.group_size,
         "max_completion_length": rl.max_tokens,
         "temperature": rl.temperature,
@@ -77,24 +81,32 @@ def settings(rl: RlConfig, seed: int, folder: Path, processes: int = 1) -> dict[
         "lr_scheduler_type": rl.schedule,
         "warmup_steps": rl.warmup,
         "max_grad_norm": rl.max_grad_norm,
-        "weight_decay": 0.0,
-        "max_steps": rl.steps,
-        "save_steps": rl.save_steps,
+        "weight_decay": rl.weight_decay,
+        # TRL counts optimizer steps. A checkpoint is never in the midst of a step's rollouts, which would be drawn anew.
+        "max_steps": rl.steps * updates,
+        "save_steps": rl.save_steps * updates,
         "save_total_limit": 2,
         "logging_steps": 1,
         # A loss that is no number must show, not be replaced by the mean of those before it.
         "logging_nan_inf_filter": False,
         "beta": 0.0,
         "mask_truncated_completions": rl.mask_truncated,
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": rl.gradient_checkpointing,
         "shuffle_dataset": False,
         "remove_unused_columns": False,
-        "report_to": [],
+        **reported(trackers, folder),
         "seed": seed,
         "data_seed": seed,
         "disable_tqdm": True,
-        **LOSSES[rl.loss],
+        **trl_settings(rl),
+        **loss_settings(rl),
     }
+
+
+def loss_settings(rl: RlConfig) -> dict[str, Any]:
+    """TRL's settings of the recipe's loss: the published ones, but for what the recipe says itself."""
+    own = {"epsilon_high": rl.clip_high, "delta": rl.dual_clip}
+    return {**LOSSES[rl.loss], **{key: value for key, value in own.items() if value is not None}}
 
 
 def train_rl(
@@ -142,7 +154,7 @@ def make_trainer(
 
     rl = recipe.rl
     on_cpu = not torch.cuda.is_available()
-    state = PartialState(cpu=on_cpu)
+    state = PartialState(cpu=on_cpu, timeout=WAIT)
     families = [family.task for family in find_families(rl.tasks)]
     draws = Draws(rl.level, rl.top_level, rl.easy_share, explore=rl.explore, raise_at=rl.raise_at, window=rl.window)
     cells = Cells(families, draws, recipe.seed + OTHER_SEED + state.process_index)
@@ -151,31 +163,53 @@ def make_trainer(
     rows = datasets.Dataset.from_dict({"prompt": [[{"role": "user", "content": ""}]] * (rl.prompts * rl.steps)})
     with _quiet():
         arguments = GRPOConfig(
-            **settings(rl, recipe.seed, folder, state.num_processes), bf16=trains_in_bf16(recipe.sft), use_cpu=on_cpu
+            **settings(rl, recipe.seed, folder, state.num_processes, recipe.trackers),
+            bf16=trains_in_bf16(recipe.sft),
+            use_cpu=on_cpu,
         )
         rewards = Rewards(judge, rl.format_weight, rl.truncated)
         return _trainer_class()(
-            cells, rewards, recipe, model=_open_policy(recipe, base, adapter), args=arguments, train_dataset=rows,
-            processing_class=tokenizer, reward_funcs=rewards.reward, rollout_func=_handed_over, callbacks=callbacks,
+            cells, rewards, recipe, make_rollouts(recipe, base), model=_open_policy(recipe, base, adapter), args=arguments,
+            train_dataset=rows, processing_class=tokenizer, reward_funcs=rewards.reward, rollout_func=_handed_over,
+            callbacks=callbacks,
         )  # fmt: skip
 
 
-def make_sampler(recipe: Recipe, base: Path, adapter: Path | None) -> Callable[[Problem, int], list[str]]:
-    """`sample(problem, k)`: k answers of the policy at the rollouts' temperature, for the gates. What was cut stays cut."""
+def make_sampler(recipe: Recipe, base: Path, adapter: Path | None) -> Callable[[Sequence[Problem], int], list[list[str]]]:
+    """`sample(problems, k)`: k answers of the policy to each, at the rollouts' temperature, for the gates. What was cut stays
+    cut. The random numbers follow from the problems: two policies that are asked the same are compared in pairs."""
     import torch
 
-    rl, tokenizer, policy = recipe.rl, load_tokenizer(base), _open_policy(recipe, base, adapter)
-    generator = torch.Generator().manual_seed(recipe.seed)
+    # Before hours are spent on gates.
+    check_rollouts(recipe, base)
+    with _quiet():
+        rl, tokenizer, policy = recipe.rl, load_tokenizer(base), _open_policy(recipe, base, adapter)
+    if torch.cuda.is_available():
+        policy = policy.to("cuda")
 
-    def sample_texts(problem: Problem, count: int) -> list[str]:
-        messages = solver_messages(problem.question, system=FORMS.get(problem.verifier or "", LINE).system)
-        asked = [{"role": m.role, "content": m.content} for m in messages]
-        text = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
-        prompt = tokenizer(text, add_special_tokens=False)["input_ids"]
-        ids, _, _ = sample(policy, [prompt], count, rl.max_tokens, rl.temperature, tokenizer.eos_token_id, generator)
-        return [str(said) for said in tokenizer.batch_decode(ids, skip_special_tokens=True)]
+    def sample_texts(problems: Sequence[Problem], count: int) -> list[list[str]]:
+        prompts, step = [], max(1, _AT_ONCE // count)
+        for problem in problems:
+            messages = solver_messages(problem.question, system=FORMS.get(problem.verifier or "", LINE).system)
+            asked = [{"role": m.role, "content": m.content} for m in messages]
+            text = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+            prompts.append(tokenizer(text, add_special_tokens=False)["input_ids"])
+        ends = policy.generation_config.eos_token_id
+        ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends] if ends is not None else [])}
+        number = _number(f"{recipe.seed}:{' '.join(problem.id for problem in problems)}")
+        generator = torch.Generator().manual_seed(number)
+        said: list[str] = []
+        for start in range(0, len(prompts), step):
+            some = prompts[start : start + step]
+            ids, _, _ = sample(policy, some, count, rl.max_tokens, rl.temperature, ends, generator)
+            said += map(str, tokenizer.batch_decode(ids, skip_special_tokens=True))
+        return [said[at : at + count] for at in range(0, len(said), count)]
 
     return sample_texts
+
+
+def _number(seed: str) -> int:
+    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big")
 
 
 def _handed_over(prompts: Sequence[Any], trainer: Any) -> dict[str, list[Any]]:
@@ -243,10 +277,11 @@ def _trainer_class() -> Any:
         """TRL's trainer that draws its own prompts, is corrected for its sampler, and scores completion tokens alone on a CPU.
         Of several processes each draws from cells of its own, and what is logged beside TRL's numbers is of the first."""
 
-        def __init__(self, cells: Cells, rewards: Rewards, recipe: Recipe, **kwargs: Any) -> None:
+        def __init__(self, cells: Cells, rewards: Rewards, recipe: Recipe, rollouts: Any, **kwargs: Any) -> None:
             super().__init__(**kwargs)
-            self.cells, self.rewards, self.recipe = cells, rewards, recipe
+            self.cells, self.rewards, self.recipe, self.rollouts = cells, rewards, recipe, rollouts
             self.batch: list[Group] = []
+            self.sampled_logps: Any = None
             self.counts: Counter[str] = Counter()
             config = self.model.config.get_text_config()
             scaled = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
@@ -258,11 +293,12 @@ def _trainer_class() -> Any:
             )
 
         def _generate_and_score_completions(self, inputs: Any) -> Any:
-            size, drawn = self.args.num_generations, self._draw
+            size, drawn, refill = self.args.num_generations, self._draw, self.recipe.rl.refill
             started, tries = time.monotonic(), iter(range(1_000))
-            self.batch, every = fill(
-                lambda count: drawn(count, next(tries)), lambda g: g.signal, len(inputs) // size, self.recipe.rl.refill
-            )
+            with self.rollouts(self) as draw:
+                self.batch, every = fill(
+                    lambda count: drawn(draw, count, next(tries)), lambda g: g.signal, len(inputs) // size, refill
+                )
             seen = metrics_of(self.batch, every) | {"cells/mean_level": self.cells.mean_level}
             seen["rollout_s"] = time.monotonic() - started
             for name, value in seen.items():
@@ -271,29 +307,23 @@ def _trainer_class() -> Any:
                 [{"prompt": group.row["prompt"]} for group in self.batch for _ in range(size)]
             )
             # The ratio of the loss is then between the policy and what really sampled, whatever sampled.
-            outputs["old_per_token_logps"] = outputs["sampling_per_token_logps"] * outputs["completion_mask"]
+            outputs["old_per_token_logps"] = outputs["sampling_per_token_logps"].masked_fill(outputs["completion_mask"] == 0, 0)
             for at, group in enumerate(self.batch):
                 if not group.signal:
                     advantages = torch.tensor(unscaled_advantages(group), dtype=outputs["advantages"].dtype)
                     outputs["advantages"][at * size : (at + 1) * size] = advantages
             return outputs
 
-        def _draw(self, count: int, part: int) -> list[Group]:
+        def _draw(self, draw: Draw, count: int, part: int) -> list[Group]:
             """Draw problems, sample a group for each, score and report it to the cells."""
-            rl, size = self.recipe.rl, self.args.num_generations
+            size = self.args.num_generations
             asked = [self._ask() for _ in range(count)]
             groups: list[Group] = []
             step = max(1, _AT_ONCE // size)
             for start in range(0, count, step):
                 some = asked[start : start + step]
                 seed = f"{self.recipe.seed}:{self.accelerator.process_index}:{self.state.global_step}:{part}:{start}"
-                generator = torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big"))
-                prompts = [prompt for _, _, prompt in some]
-                with self.accelerator.autocast():
-                    policy = self.accelerator.unwrap_model(self.model)
-                    ids, logprobs, finish = sample(
-                        policy, prompts, size, rl.max_tokens, rl.temperature, self.eos_token_ids, generator
-                    )
+                ids, logprobs, finish = draw([prompt for _, _, prompt in some], _number(seed))
                 texts = self.processing_class.batch_decode(ids, skip_special_tokens=True)
                 for at, (cell, row, prompt) in enumerate(some):
                     of = slice(at * size, (at + 1) * size)
@@ -303,6 +333,9 @@ def _trainer_class() -> Any:
                 judged = [s.score for s in group.scored if s.score is not None]
                 self.counts["levels opened"] += self.cells.observe(group.cell, int(sum(judged)), len(judged))
             self.counts["groups"] += len(groups)
+            self.counts["tokens that the sampler gave no probability"] += sum(
+                math.isnan(value) for group in groups for values in group.logprobs for value in values
+            )
             self.counts["groups with a signal"] += sum(group.signal for group in groups)
             return groups
 
@@ -334,10 +367,15 @@ def _trainer_class() -> Any:
                         self.accelerator.unwrap_model(model), input_ids, attention_mask, logits_to_keep, self.temperature
                     ), None  # fmt: skip
             self.trainer_logps = got[0].detach()
+            if self.sampled_logps is not None:
+                # Where the sampler did not tell, the ratio is one.
+                unknown = self.sampled_logps.isnan()
+                self.sampled_logps[unknown] = self.trainer_logps[unknown].to(self.sampled_logps.dtype)
             return got
 
         def _compute_loss(self, model: Any, inputs: Any) -> Any:
-            loss = super()._compute_loss(model, inputs)
+            self.sampled_logps = inputs["old_per_token_logps"]
+            loss, self.sampled_logps = super()._compute_loss(model, inputs), None
             mask = inputs["completion_mask"].bool()
             if bool(mask.any()):
                 # The estimator is that of http://joschu.net/blog/kl-approx.html: unbiased and never negative.
@@ -350,7 +388,9 @@ def _trainer_class() -> Any:
             # Before the rest: the trainer's state, written last, says that a checkpoint is whole.
             made = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
             made.mkdir(parents=True, exist_ok=True)
-            (made / self._cells_file).write_text(json.dumps(self.cells.state()), encoding="utf-8")
+            (made / self._cells_file).write_text(
+                json.dumps({**self.cells.state(), "counts": self.counts + self.rewards.counters}), encoding="utf-8"
+            )
             self.accelerator.wait_for_everyone()
             super()._save_checkpoint(model, trial)
 
@@ -359,7 +399,9 @@ def _trainer_class() -> Any:
 
         def load_cells(self, checkpoint: Path) -> None:
             try:
-                self.cells.load(json.loads((checkpoint / self._cells_file).read_text(encoding="utf-8")))
+                state = json.loads((checkpoint / self._cells_file).read_text(encoding="utf-8"))
+                self.counts = Counter(state.pop("counts", {}))
+                self.cells.load(state)
             except (OSError, ValueError, KeyError) as error:
                 raise TrainError(
                     f"{checkpoint} does not say what was drawn: {type(error).__name__}",

@@ -1,8 +1,9 @@
 """The folder of a training run: what it was told is written first, then what it measures, line by line.
 
 Place: every stage opens its folder here before it trains. `recipe.json` is the resolved recipe, `run.json` has versions, seeds,
-the fingerprint of the data and the state of each stage, `metrics.jsonl` one line for each logged step, only ever appended to.
-A folder of another recipe, or whose data files have changed since, is refused. Drawing is `curves.py`.
+the fingerprints of the data and of the weights that a stage begins from, and the state of each stage, `metrics.jsonl` one line
+for each logged step, only ever appended to. A folder of another recipe, or whose data files or first weights have changed
+since, is refused. Drawing is `curves.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, BinaryIO, Literal
 from pydantic import ValidationError
 
 from sixfold import __version__
+from sixfold.data.public_traces import local_files
 from sixfold.errors import ConfigError, TrainError
 from sixfold.evals.folder import different, write_json
 from sixfold.trace import append_line, open_lines
@@ -34,8 +36,11 @@ _TRAINED = ("data", "checkpoints", "adapter", "model")
 RECIPE, RUN, METRICS = "recipe.json", "run.json", "metrics.jsonl"
 PACKAGES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors", "numpy", "pyarrow")
 _STAGES = ("sft", "rl")
-_MEANWHILE = ("gates",)
-"""Sections that may change in a folder: `gates.json` has each threshold beside what was measured."""
+_MEANWHILE = ("gates", "trackers", "sample")
+"""What may change in a folder: `gates.json` has each threshold beside what was measured, trackers only listen, and what is
+sampled is trained on as a file."""
+Fingerprint = dict[str, dict[str, Any]]
+"""Of each file its `sha256` and its size in `bytes`."""
 
 State = Literal["running", "done", "stopped", "killed"]
 """`stopped`: it ended with an error, which is kept. `killed`: it neither ended nor does a process hold it."""
@@ -71,10 +76,26 @@ class RunLog:
         if step or load_metrics(self.folder, self.stage):
             self._append({"stage": self.stage, "from_step": step, "time_s": self._time_s()})
 
+    def weights(self, folders: Mapping[str, Path]) -> dict[str, str]:
+        """Note the weights that this stage begins from, by name (`base`, `adapter`), and return the digest of each. Raises
+        `TrainError` where they are not those that the stage began with."""
+        found = {name: weights_fingerprint(folder) for name, folder in folders.items()}
+        before = self._record["stages"][self.stage].get("weights", found)
+        for name in sorted({*before, *found}):
+            was, now = before.get(name, {}), found.get(name, {})
+            for file in sorted({*was, *now}):
+                _refuse_changed(self.folder, f"{file} of the {name}", was.get(file), now.get(file))
+        self.note(weights=found)
+        return {name: digest(files) for name, files in found.items()}
+
+    def note(self, **facts: Any) -> None:
+        """Keep facts with the stage. `counts` says that it has trained to its end."""
+        self._record["stages"][self.stage] |= {"time_s": self._time_s(), **facts}
+        self._write()
+
     def end(self, state: State, reason: str = "", **facts: Any) -> None:
         """Note how the stage ended. `facts` are kept with it, for example what was counted."""
-        self._record["stages"][self.stage] |= {"state": state, "reason": reason, "time_s": self._time_s(), **facts}
-        self._write()
+        self.note(state=state, reason=reason, **facts)
 
     def _time_s(self) -> float:
         return round(self._before_s + time.monotonic() - self._began, 2)
@@ -151,22 +172,53 @@ def versions() -> dict[str, str]:
     return found
 
 
-def data_fingerprint(recipe: Recipe) -> dict[str, dict[str, Any]]:
-    """SHA-256 and size in bytes of each data file of a recipe. Raises `ConfigError` where one cannot be read."""
+def data_fingerprint(recipe: Recipe) -> Fingerprint:
+    """Of each data file of a recipe. Raises `ConfigError` where one cannot be read."""
     found = {}
-    for path in recipe.traces.files:
+    for path in (*recipe.traces.files, *(file for name in recipe.traces.public for file in local_files(name))):
         try:
-            with path.expanduser().open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                found[str(path)] = {"sha256": digest, "bytes": file.tell()}
+            found[str(path)] = _fingerprint(path.expanduser())
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}", hint="mend traces.files in the recipe") from error
     return found
 
 
+def weights_fingerprint(folder: Path) -> Fingerprint:
+    """Of each file of weights in a model's or an adapter's folder, some 0.3 s for each 100 MB. Raises `TrainError`."""
+    files = sorted({*folder.glob("*.safetensors"), *folder.glob("*_model*.bin")})
+    try:
+        return {file.name: _fingerprint(file) for file in files}
+    except OSError as error:
+        raise TrainError(f"{error.filename} cannot be read: {error.strerror}", hint="fetch the model anew") from error
+
+
+def digest(files: Fingerprint) -> str:
+    """One SHA-256 for a model's files of weights: that of the file itself where it is one."""
+    hashes = [found["sha256"] for _, found in sorted(files.items())]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": file.tell()}
+
+
+def has_trained(folder: Path, stage: str) -> dict[str, Any] | None:
+    """What a stage counted whose training came to its end and whose result is here; its gates may be yet to come."""
+    if not (folder / RUN).is_file() or not any(result_of(folder).glob("*.safetensors")):
+        return None
+    counts: dict[str, Any] | None = _read(folder / RUN)["stages"].get(stage, {}).get("counts")
+    return counts
+
+
+def result_of(folder: Path) -> Path:
+    """What a stage trained: an adapter, or all weights."""
+    return folder / ("model" if (folder / "model").exists() else "adapter")
+
+
 def _refuse_other(folder: Path, record: Mapping[str, Any], recipe: Recipe, stage: str, data: Mapping[str, Any]) -> None:
     was, now = _settings(_read(folder / RECIPE)), recipe.model_dump(mode="json")
-    later = {s for s in _STAGES if s not in record["stages"]}
+    later = set(_STAGES[_STAGES.index(stage) :]) - set(record["stages"])
     free = (*_MEANWHILE, *later)
     kept = [{k: v for k, v in settings.items() if k not in free} for settings in (was, now)]
     if other := different(*kept):
@@ -175,13 +227,16 @@ def _refuse_other(folder: Path, record: Mapping[str, Any], recipe: Recipe, stage
             f"{folder} belongs to another recipe: {shown}", hint="give another --out, or the recipe that it began with"
         )
     for name, found in data.items():
-        before = record.get("data", {}).get(name)
-        if before is not None and before != found:
-            raise TrainError(
-                f"{name} has changed since {folder} began: {before['bytes']} bytes, sha256 {before['sha256'][:12]} then, "
-                f"{found['bytes']} bytes, {found['sha256'][:12]} now",
-                hint="bring the old file back, or begin anew with another --out",
-            )
+        _refuse_changed(folder, name, record.get("data", {}).get(name, found), found)
+
+
+def _refuse_changed(folder: Path, what: str, before: Mapping[str, Any] | None, found: Mapping[str, Any] | None) -> None:
+    if before != found:
+        then, now = (f"{f['bytes']} bytes, sha256 {f['sha256'][:12]}" if f else "none" for f in (before, found))
+        raise TrainError(
+            f"{what} has changed since {folder} began: {then} then, {now} now",
+            hint="bring the old file back, or begin anew with another --out",
+        )
 
 
 def _settings(stored: dict[str, Any]) -> dict[str, Any]:

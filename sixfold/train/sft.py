@@ -12,17 +12,33 @@ import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sixfold.core import Problem, Verdict
-from sixfold.data.filters import has_completion, verified
+from sixfold.data.decontaminate import build_index
+from sixfold.data.filters import (
+    Filter,
+    HashSet,
+    english,
+    has_completion,
+    lengths,
+    licences,
+    no_duplicates,
+    no_questions,
+    repetition,
+    verified,
+)
+from sixfold.data.overlap import Index
+from sixfold.data.public_traces import public_rows
 from sixfold.data.rows import Row, read_rows
 from sixfold.data.traces import Mix, even_cells, worked_rows
 from sixfold.errors import TrainError
-from sixfold.tasks.catalog import find_families
+from sixfold.tasks.catalog import FAMILIES, find_families, find_tasks
 from sixfold.train.packing import IGNORED, Example, collate, encode, packed
 from sixfold.train.recipe import Recipe, SftConfig
 from sixfold.train.watch import checkpoints
@@ -32,29 +48,61 @@ from sixfold.verify.verifiers import Judge
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 _PIECE = 512
 """Positions whose vocabulary is computed at a time."""
+WAIT = timedelta(days=1)
+"""How long processes wait for the first of them, which has the gates and packs the rows."""
 _BATCH = 256
 """Packed rows that are written at a time."""
+_FEWEST, _CHARACTERS = 40, 16
+"""Characters of the shortest public completion that is taken, and of a token at the most: what is longer need not be cut into
+tokens to know that it does not fit."""
 
 
 def recipe_rows(
     recipe: Recipe,
     judge: Callable[[Problem, str], Verdict] | None = None,
     skip: Callable[[str], None] = lambda why: None,
+    index: Index | None = None,
 ) -> Iterator[Row]:
-    """The training rows of a recipe: worked examples, then those of its files. With a `judge`, what is not judged right is left
-    out, rows of files without an answer too, and told to `skip`. The same recipe gives the same rows."""
+    """The training rows of a recipe: worked examples, then those of its files, then those of its public sets. With a `judge`,
+    what is not judged right is left out, rows of files without an answer too, and told to `skip`. Public rows that hold a
+    question of `index` are left out; without one it is made of all evaluation tasks. The same recipe gives the same rows."""
     traces = recipe.traces
-    families = [family.task for family in find_families(traces.tasks)]
     mix = Mix(planned=traces.planned, planners=traces.planners, slips=traces.slips)
-    yield from worked_rows(even_cells(families, traces.levels, traces.rows), mix, recipe.seed, judge=judge, skip=skip)
+    yield from worked_rows(recipe_cells(recipe), mix, recipe.seed, judge=judge, skip=skip)
     checks = [has_completion(), *([verified(judge)] if judge else [])]
     for file in traces.files:
-        for row in read_rows(file.expanduser()):
-            why = next((f"{check.name}: {why}" for check in checks if (why := check.check(row))), None)
-            if why is None:
-                yield row
-            else:
-                skip(f"{file.name}, {why}")
+        yield from _passed(read_rows(file.expanduser()), checks, file.name, skip)
+    if not traces.public:
+        return
+    asked = index or build_index(
+        find_tasks(["public", *FAMILIES]), missing=lambda what, error: skip(f"not compared with {what}")
+    )
+    # What remembers the rows is a file: memory does not grow with the set.
+    with TemporaryDirectory(prefix="sixfold-") as folder:
+        checks = [
+            licences(traces.licences), has_completion(), lengths(_FEWEST, _CHARACTERS * recipe.sft.max_tokens), english(),
+            repetition(), no_duplicates(seen=HashSet(Path(folder) / "seen")), no_questions(asked),
+            *([verified(judge, unknown=True)] if judge else []),
+        ]  # fmt: skip
+        for name in traces.public:
+            rows = public_rows(name, lambda why, name=name: skip(f"{name}, {why}"))  # type: ignore[misc]
+            yield from islice(_passed(rows, checks, name, skip), traces.public_rows or None)
+
+
+def recipe_cells(recipe: Recipe) -> dict[tuple[str, int], int]:
+    """How many worked examples of each cell (family, level) a recipe asks for."""
+    traces = recipe.traces
+    families = [family.task for family in find_families(traces.tasks)] if traces.rows else []
+    return even_cells(families, traces.levels, traces.rows)
+
+
+def _passed(rows: Iterable[Row], checks: Sequence[Filter], name: str, skip: Callable[[str], None]) -> Iterator[Row]:
+    for row in rows:
+        why = next((f"{check.name}: {why}" for check in checks if (why := check.check(row))), None)
+        if why is None:
+            yield row
+        else:
+            skip(f"{name}, {why}")
 
 
 def multiplies_bf16() -> bool:
@@ -134,7 +182,7 @@ def open_model(folder: Path, sft: SftConfig) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="eager" if on_cpu else "sdpa")
 
 
-def settings(sft: SftConfig, seed: int, folder: Path) -> dict[str, Any]:
+def settings(sft: SftConfig, seed: int, folder: Path, trackers: Sequence[str] = ()) -> dict[str, Any]:
     """The keyword arguments of TRL's `SFTConfig`, apart from those that depend on the machine."""
     return {
         "output_dir": str(folder / "checkpoints"),
@@ -149,17 +197,22 @@ def settings(sft: SftConfig, seed: int, folder: Path) -> dict[str, Any]:
         "save_steps": sft.save_steps,
         "save_total_limit": 2,
         "logging_steps": sft.log_steps,
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": sft.gradient_checkpointing,
         # The rows are packed and tokenized already.
         "max_length": None,
         "packing": False,
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "remove_unused_columns": False,
-        "report_to": [],
+        **reported(trackers, folder),
         "seed": seed,
         "data_seed": seed,
         "disable_tqdm": True,
     }
+
+
+def reported(trackers: Sequence[str], folder: Path) -> dict[str, Any]:
+    """What makes a trainer report its metrics to trackers, under the name of the run folder."""
+    return {"report_to": list(trackers)} | ({"project": "sixfold", "run_name": folder.name} if trackers else {})
 
 
 def train_sft(recipe: Recipe, base: Path, folder: Path, resume: bool = False, callbacks: Any = None) -> dict[str, Any]:
@@ -170,12 +223,12 @@ def train_sft(recipe: Recipe, base: Path, folder: Path, resume: bool = False, ca
 
     keep_memory()
     # Of several processes one writes the rows, and the others read them.
-    with PartialState(cpu=not torch.cuda.is_available()).main_process_first():
+    with PartialState(cpu=not torch.cuda.is_available(), timeout=WAIT).main_process_first():
         dataset, counts = make_dataset(recipe, load_tokenizer(base), folder / "data")
     if not len(dataset):
         raise TrainError(
             f"none of the recipe's rows can be trained on: {', '.join(f'{n} {why}' for why, n in counts.most_common(4))}",
-            hint="raise sft.max_tokens, or look at traces.files",
+            hint="raise sft.max_tokens, or look at traces.files and traces.public",
         )
     trainer = make_trainer(recipe, base, folder, dataset, callbacks)
     kept = checkpoints(folder / "checkpoints") if resume else []
@@ -208,7 +261,7 @@ def make_trainer(recipe: Recipe, base: Path, folder: Path, dataset: Any, callbac
         # transformers warns of names that TRL still uses.
         warnings.simplefilter("ignore", FutureWarning)
         on_cpu = not torch.cuda.is_available()
-        arguments = SFTConfig(**settings(sft, recipe.seed, folder), bf16=trains_in_bf16(sft), use_cpu=on_cpu)
+        arguments = SFTConfig(**settings(sft, recipe.seed, folder, recipe.trackers), bf16=trains_in_bf16(sft), use_cpu=on_cpu)
         trainer = _trainer_class()(
             open_model(base, sft), arguments, data_collator=collate, train_dataset=dataset,
             processing_class=load_tokenizer(base), peft_config=lora if sft.method == "lora" else None, callbacks=callbacks,

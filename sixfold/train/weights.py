@@ -15,11 +15,13 @@ from typing import Any, cast
 
 from sixfold.engine import models
 from sixfold.engine.gguf_file import read_gguf
+from sixfold.engine.lora_gguf import placed
 from sixfold.errors import ModelError, TrainError
-from sixfold.train.lora_gguf import placed
 
 RANDOM = "random:tiny"
 """A base of two layers with random weights and the embedded model's tokenizer: for smoke tests of a recipe."""
+_TURN_END = "<|im_end|>"
+"""The end of a turn in ChatML, whose base models (Qwen2.5) have another end token."""
 _SINGLE_DIGITS = ("smollm",)
 """Values of `tokenizer.ggml.pre` whose digits are tokens of their own."""
 
@@ -40,7 +42,7 @@ def open_base(spec: str, home: Path) -> Path:
         return folder
     made = _made(spec, home)
     if not (made / "config.json").is_file():
-        make, name = (_random, models.DEFAULT) if spec == RANDOM else (_convert, spec)
+        make, name = (_random, models.BASE) if spec == RANDOM else (_convert, spec)
         try:
             make(models.find(name, home).path, made)
         except TrainError:
@@ -65,7 +67,7 @@ def folder_here(spec: str, home: Path) -> Path | None:
 
 def _made(spec: str, home: Path) -> Path:
     """Where what is made of a pulled model is kept."""
-    model = models.find(models.DEFAULT if spec == RANDOM else spec, home)
+    model = models.find(models.BASE if spec == RANDOM else spec, home)
     return home / "hf" / f"{'random-tiny' if spec == RANDOM else model.path.stem}-{(model.sha256 or 'local')[:12]}"
 
 
@@ -78,6 +80,9 @@ def load_tokenizer(folder: Path) -> Any:
         raise TrainError(
             f"{folder} has no chat template", hint="train from an instruct model, or put a chat_template.jinja into the folder"
         )
+    # A base model's own end is that of a document; its turns, and so what is learned, end as the template ends them.
+    if _TURN_END in tokenizer.chat_template and _TURN_END in tokenizer.get_vocab():
+        tokenizer.eos_token = _TURN_END
     if tokenizer.eos_token_id is None:
         raise TrainError(f"{folder} has no end token", hint="set eos_token in tokenizer_config.json to what ends a turn")
     return tokenizer

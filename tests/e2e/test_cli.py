@@ -391,7 +391,7 @@ def test_the_embedded_model_answers_and_the_doctor_is_content(model_home: Path) 
     assert done.returncode == 0
     result = json.loads(done.stdout)
     assert result["answer"]
-    assert result["model"] == "smollm2-135m-instruct-q8_0"
+    assert result["model"] == "sixfold-135m-q8_0"
     healthy = sixfold("doctor")
     assert healthy.returncode == 0
     assert "tokens/s" in healthy.stdout

@@ -263,6 +263,20 @@ async def test_a_file_that_is_no_model_is_said_so(tmp_path: Path) -> None:
         await open_llamacpp(Settings(str(broken), slots=1))
 
 
+async def test_its_own_completion_gives_token_ids_and_their_probabilities(model_path: Path) -> None:
+    body = {"prompt": [1, 4093, 198, 504], "n_predict": 3, "n_cmpl": 2, "n_probs": 1, "return_tokens": True, "seed": 1}
+    async with engine_on(model_path, slots=2, context_tokens=64) as engine:
+        got = await engine.complete(body, 60.0)
+        assert [reply["index"] for reply in got] == [0, 1]
+        for reply in got:
+            assert [entry["id"] for entry in reply["completion_probabilities"]] == reply["tokens"]
+            assert all(entry["logprob"] < 0 for entry in reply["completion_probabilities"])
+        assert len(await engine.complete(body | {"n_cmpl": 1}, 60.0)) == 1
+        with pytest.raises(EngineError, match=r"refused a request.*context") as caught:
+            await engine.complete(body | {"prompt": [504] * 3000}, 60.0)
+        assert caught.value.kind == "refused"
+
+
 async def test_a_question_over_the_context_is_refused_with_counts(model_path: Path) -> None:
     async with engine_on(model_path, slots=1, context_tokens=256) as engine:
         config = load_config(SolveConfig, overrides=["n=1"]).resolved()

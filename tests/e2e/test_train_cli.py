@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,10 +15,12 @@ import pytest
 from training import SIXFOLD
 from training import run_sixfold as run
 
-from sixfold.cli import training
-from sixfold.cli.training import TrainCommand, need_training, sft_command
+from sixfold.cli import gating, training
+from sixfold.cli.gating import Policy
+from sixfold.cli.training import TrainCommand, need_training, rl_command, sft_command
 from sixfold.errors import TrainError
 from sixfold.train.dry_run import count_rows, hardware, make_plan, make_rl_plan, rl_shown
+from sixfold.train.gates import Gate, load_gates
 from sixfold.train.presets import load_recipe
 from sixfold.train.rl import settings as rl_settings
 from sixfold.train.sft import settings
@@ -34,8 +37,15 @@ def test_the_smoke_preset_trains_ends_and_is_listed(model_home: Path, tmp_path: 
     done = run(tmp_path, "sft", "laptop-135m", "--preset", "smoke")
     folder = tmp_path / "runs" / "laptop-135m-smoke-sft"
     assert done.stdout.startswith("runs/laptop-135m-smoke-sft/adapter: 60 rows")
-    for said in ("gate audit: all of 3 tasks pass", "gate contamination: 0 of 60", "step 6 of 6: loss"):
+    for said in (
+        "gate audit: all of 3 tasks pass", "gate contamination: 0 of 60", "step 6 of 6: loss", "gate tags: 0 of 4",
+        "gate support: 0 of 2 cells",
+    ):  # fmt: skip
         assert said in done.stderr
+    assert [(r["when"], len(r["gates"])) for r in json.loads((folder / "gates.json").read_text())] == [
+        ("before", 2),
+        ("after", 2),
+    ]
     assert {"adapter", "checkpoints", "curves.png", "gates.json", "metrics.jsonl", "recipe.json", "run.json"} <= set(
         os.listdir(folder)
     )
@@ -96,7 +106,7 @@ def test_rows_are_written_as_they_are_trained_on(tmp_path: Path) -> None:
 def test_a_plan_needs_no_model_and_writes_nothing(tmp_path: Path) -> None:
     shown = run(tmp_path, "sft", "laptop-135m", "--preset", "quick", "--plan", "--tokens-per-s", "1000").stdout
     rows = count_rows(load_recipe("laptop-135m", "quick"))
-    assert 1_900 < rows < 2_100
+    assert 2_300 < rows < 2_500
     assert f"{rows:,} examples of" in shown
     assert "its size and memory are not known" in shown
     assert "at 1,000 tokens/s (stated)" in shown
@@ -186,9 +196,8 @@ def test_a_failed_gate_stops_before_training_and_is_overridden_by_name(tmp_path:
     began: list[Any] = []
     monkeypatch.setattr("sixfold.train.weights.open_base", lambda spec, home: tmp_path)
     monkeypatch.setattr("sixfold.train.sft.train_sft", lambda *a, **k: began.append(a) or {"rows": 1})
-    monkeypatch.setattr(
-        training, "contamination_gate", lambda report, config: training.Gate("contamination", False, 1, 0, "bad")
-    )
+    monkeypatch.setattr(gating, "contamination_gate", lambda report, config: Gate("contamination", False, 1, 0, "bad"))
+    monkeypatch.setattr(training, "asked_gates", lambda *a, **k: [])
     recipe = load_recipe("laptop-135m", "smoke", ['gates.before_sft=["contamination"]'])
     with pytest.raises(TrainError, match="gate contamination failed: bad"):
         sft_command(recipe, TrainCommand(tmp_path / "run", quiet=True))
@@ -198,6 +207,142 @@ def test_a_failed_gate_stops_before_training_and_is_overridden_by_name(tmp_path:
     assert len(began) == 1
     assert json.loads((tmp_path / "run" / "gates.json").read_text())[-1]["overridden"] == ["contamination"]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["stages"]["sft"]["overridden"] == ["contamination"]
+
+
+class Faked:
+    """A stage without a model: what was trained is a file, and gates say what the test wants."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+        self.base, self.run, self.trained = folder / "base", folder / "run", 0
+        self.gates: list[Gate] = []
+        self.asked: list[tuple[str, Policy, list[Path], Policy | None]] = []
+        self.base.mkdir()
+        (self.base / "model.safetensors").write_bytes(b"base")
+        monkeypatch.setattr("sixfold.train.weights.open_base", lambda spec, home: self.base)
+        monkeypatch.setattr(f"sixfold.train.{stage}.train_{stage}", self.train)
+        monkeypatch.setattr(training, "sft_gates", lambda recipe, silent: [Gate("audit", True, 1, 1, "fine")])
+        monkeypatch.setattr(training, "asked_gates", self.ask)
+
+    def train(self, recipe: Any, base: Path, *rest: Any) -> dict[str, Any]:
+        # SFT: folder, resume, callbacks; RL: the adapter before them.
+        folder = rest[-3]
+        self.trained += 1
+        for name in ("adapter/adapter_model.safetensors", "checkpoints/checkpoint-1/model.safetensors"):
+            (folder / name).parent.mkdir(parents=True)
+            (folder / name).write_bytes(b"trained")
+        (folder / "checkpoints/checkpoint-1/trainer_state.json").write_text('{"global_step": 1}')
+        return {"rows": 3, "log": []}
+
+    def ask(
+        self, recipe: Any, names: Any, when: str, policy: Policy, folders: list[Path], before: Policy | None = None,
+        silent: bool = False,
+    ) -> list[Gate]:  # fmt: skip
+        self.asked.append((when, policy, folders, before))
+        return self.gates if when == "after" else [Gate("tags", True, 1, 1, "fine")]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        (stage,) = json.loads((self.run / "run.json").read_text())["stages"].values()
+        return dict(stage)
+
+
+FAILED = Gate("tags", False, 0.2, 0.95, "few have their tags")
+SMOKE = load_recipe("laptop-135m", "smoke")
+
+
+def test_a_gate_that_fails_after_training_keeps_the_result_and_resuming_asks_again_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faked = Faked(tmp_path, monkeypatch, "sft")
+    faked.gates = [FAILED]
+    with pytest.raises(TrainError, match="gate tags failed: few have their tags") as told:
+        sft_command(SMOKE, TrainCommand(faked.run, quiet=True))
+    assert told.value.exit_code == 7
+    assert "what was trained is kept" in told.value.hint
+    assert (faked.run / "adapter" / "adapter_model.safetensors").read_bytes() == b"trained"
+    assert (faked.record["state"], faked.record["counts"]) == ("stopped", {"rows": 3})
+    assert "few have their tags" in faked.record["reason"]
+    assert capsys.readouterr().out == ""
+    # Resumed, it is not trained again, and the gate still fails.
+    with pytest.raises(TrainError, match="gate tags failed"):
+        sft_command(SMOKE, TrainCommand(faked.run, resume=True, quiet=True))
+    sft_command(SMOKE, TrainCommand(faked.run, resume=True, override=("tags",), as_json=True))
+    assert json.loads(capsys.readouterr().out)["overridden"] == ["tags"]
+    assert faked.trained == 1
+    assert (faked.record["state"], faked.record["overridden"]) == ("done", ["tags"])
+    assert [(r["when"], r["overridden"]) for r in load_gates(faked.run)] == [
+        ("before", []), ("after", []), ("after", []), ("after", ["tags"]),
+    ]  # fmt: skip
+    (policy,) = {policy for _, policy, _, _ in faked.asked}
+    assert (policy.base, policy.adapter) == (faked.base, faked.run / "adapter")
+    assert policy.base_sha256 == hashlib.sha256(b"base").hexdigest()
+    assert policy.adapter_sha256 == hashlib.sha256(b"trained").hexdigest()
+
+
+def test_what_is_killed_between_training_and_its_gates_goes_on_with_the_gates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faked = Faked(tmp_path, monkeypatch, "sft")
+
+    def interrupted(*args: Any, **kwargs: Any) -> list[Gate]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "asked_gates", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sft_command(SMOKE, TrainCommand(faked.run, quiet=True))
+    assert faked.record["reason"] == "interrupted"
+    monkeypatch.setattr(training, "asked_gates", faked.ask)
+    sft_command(SMOKE, TrainCommand(faked.run, resume=True, quiet=True))
+    assert faked.trained == 1
+    assert [when for when, _, _, _ in faked.asked] == ["after"]
+    assert faked.record["state"] == "done"
+    # Other processes of the same run have nothing to train either.
+    monkeypatch.setenv("RANK", "1")
+    sft_command(SMOKE, TrainCommand(faked.run, resume=True, quiet=True))
+    assert faked.trained == 1
+
+
+def test_rl_is_compared_with_what_it_began_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faked = Faked(tmp_path, monkeypatch, "rl")
+    start = tmp_path / "first" / "adapter"
+    start.mkdir(parents=True)
+    (start / "adapter_config.json").write_text("{}")
+    (start / "adapter_model.safetensors").write_bytes(b"before")
+    rl_command(SMOKE, tmp_path / "first", TrainCommand(faked.run, quiet=True))
+    (first, policy, folders, before), (second, result, _, old) = faked.asked
+    assert (first, second, before, old) == ("before", "after", None, policy)
+    # What the gates after SFT have counted is looked up there.
+    assert folders == [faked.run, tmp_path / "first"]
+    assert (policy.adapter, result.adapter) == (start, faked.run / "adapter")
+    assert policy.adapter_sha256 == hashlib.sha256(b"before").hexdigest()
+    assert faked.record["facts"] == {"base": "random:tiny", "adapter": str(start)}
+    assert set(faked.record["weights"]) == {"base", "adapter"}
+
+
+def test_a_run_does_not_go_on_from_other_base_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faked = Faked(tmp_path, monkeypatch, "sft")
+    sft_command(SMOKE, TrainCommand(faked.run, quiet=True))
+    (faked.base / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(TrainError, match=r"model\.safetensors of the base has changed since") as told:
+        sft_command(SMOKE, TrainCommand(faked.run, resume=True, quiet=True))
+    assert "bring the old file back" in told.value.hint
+    assert faked.trained == 1
+
+
+def test_trackers_are_off_and_a_missing_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe("laptop-135m", "smoke", ['trackers=["trackio"]'])
+    for made in (settings(recipe.sft, 0, tmp_path), rl_settings(recipe.rl, 0, tmp_path)):
+        assert made["report_to"] == []
+        assert "project" not in made
+    told = settings(recipe.sft, 0, tmp_path / "run", recipe.trackers)
+    assert (told["report_to"], told["run_name"]) == (["trackio"], "run")
+    assert rl_settings(recipe.rl, 0, tmp_path, trackers=recipe.trackers)["report_to"] == ["trackio"]
+    assert make_plan(recipe, None, tmp_path / "run", True, False).trl["report_to"] == ["trackio"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "trackio" else object())
+    with pytest.raises(TrainError, match="trackers need trackio") as error:
+        sft_command(recipe, TrainCommand(tmp_path / "run"))
+    assert error.value.hint == "pip install trackio"
+    assert not (tmp_path / "run").exists()
 
 
 def test_only_the_first_of_several_processes_has_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
+from embedded import engine_on
 from exporting import make_adapter, make_gguf
 
-from sixfold.train import export
-from sixfold.train.export import TOLERANCE, LogitsReport, check_logits, compare_logits, merge, write_gguf
-from sixfold.train.lora_gguf import CONFIG, write_lora_gguf
+from sixfold.engine import merge_gguf
+from sixfold.engine.lora_gguf import CONFIG, write_lora_gguf
+from sixfold.engine.merge_gguf import write_gguf
+from sixfold.train.export import TOLERANCE, LogitsReport, check_logits, compare_logits, merge
 from sixfold.train.weights import split_digits
 
 pytest.importorskip("peft")
@@ -94,7 +91,7 @@ def test_a_wrong_order_of_rows_and_a_wrong_scale_show(
     adapter = make_adapter(base, tmp_path / "adapter")
     merge(base, adapter, tmp_path / "merged", "fp32")
     with monkeypatch.context() as patch:
-        patch.setattr(export, "to_gguf_rows", lambda rows, tensor, shape: rows)
+        patch.setattr(merge_gguf, "to_gguf_rows", lambda rows, tensor, shape: rows)
         write_gguf(gguf, adapter, tmp_path / "rows.gguf", "F16")
     assert not close(check_logits(tmp_path / "merged", tmp_path / "rows.gguf", TEXTS))
     config = json.loads((adapter / CONFIG).read_text())
@@ -113,36 +110,6 @@ def test_other_tokens_show(tokenizer: Path, model_path: Path, tmp_path: Path) ->
     assert (report.same_tokens, report.ok, close(report)) == (False, False, True)
 
 
-_SERVER = """
-import json, os, sys, xllamacpp
-from sixfold.engine.child import make_params
-settings = json.loads(sys.stdin.readline())
-params = make_params(settings)
-params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(settings["lora"], 1.0)]
-server = xllamacpp.Server(params)
-print(server.listening_address, flush=True)
-sys.stdin.read()
-os._exit(0)
-"""
-
-
-@contextmanager
-def attached(model: Path, lora: Path) -> Iterator[str]:
-    """A llama-server with an adapter on a model; its address."""
-    settings = {"model_path": str(model), "alias": "m", "slots": 1, "context_tokens": 256, "threads": 1, "port": 0, "key": "k"}
-    settings |= {"speculate": "off", "draft_path": "", "cache_mib": 0, "lora": str(lora)}
-    with subprocess.Popen([sys.executable, "-c", _SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdin
-        assert child.stdout
-        child.stdin.write(json.dumps(settings) + "\n")
-        child.stdin.flush()
-        try:
-            yield child.stdout.readline().strip()
-        finally:
-            child.stdin.close()
-            child.wait(30)
-
-
 @pytest.mark.parametrize("kind", ["llama", "qwen2"])
 async def test_an_attached_adapter_says_what_the_merged_model_says(
     kind: str, tokenizer: Path, model_path: Path, tmp_path: Path
@@ -152,9 +119,11 @@ async def test_an_attached_adapter_says_what_the_merged_model_says(
     adapter = make_adapter(base, tmp_path / "adapter", use_rslora=True)
     merge(base, adapter, tmp_path / "merged", "fp32")
     write_lora_gguf(adapter, base, tmp_path / "lora.gguf")
-    with attached(gguf, tmp_path / "lora.gguf") as url:
-        async with httpx.AsyncClient(headers={"Authorization": "Bearer k"}) as client:
-            report = await compare_logits(tmp_path / "merged", client, url, TEXTS, "F16")
-            assert close(report), report
-            assert report.same_argmax == 1.0
-            assert not close(await compare_logits(base, client, url, TEXTS, "F16"))
+    async with engine_on(
+        gguf, slots=1, context_tokens=256, threads=1, cache_mib=0, lora_path=str(tmp_path / "lora.gguf")
+    ) as engine:
+        client, url = engine.remote.client, engine.remote.url.removesuffix("/v1")
+        report = await compare_logits(tmp_path / "merged", client, url, TEXTS, "F16")
+        assert close(report), report
+        assert report.same_argmax == 1.0
+        assert not close(await compare_logits(base, client, url, TEXTS, "F16"))

@@ -8,6 +8,7 @@ import pytest
 from embedded import engine_on
 
 from sixfold.data.traces import Mix, even_cells, worked_rows
+from sixfold.engine import models
 from sixfold.tasks.catalog import FAMILIES
 from sixfold.train.weights import load_tokenizer, open_base
 
@@ -28,8 +29,7 @@ async def test_tokens_are_those_of_llama_cpp(model_home: Path) -> None:
     texts += [
         tokenizer.apply_chat_template(r["prompt"], add_generation_prompt=True, tokenize=False) for r in worked_rows(cells)
     ]
-    [model] = (model_home / "models").glob("*.gguf")
-    async with engine_on(model, slots=1, context_tokens=256) as engine:
+    async with engine_on(models.find(models.BASE, model_home).path, slots=1, context_tokens=256) as engine:
         remote = engine.remote
         for text in texts:
             url = remote.url.removesuffix("/v1") + "/tokenize"

@@ -28,6 +28,7 @@ RUN: dict[str, Any] = {
             {"name": "tags", "passed": False, "reason": "0.71 of 0.95 | asked"},
             {"name": "audit"},
         ]},
+        {"stage": "rl", "when": "after", "gates": [{"name": "forgetting", "passed": True, "reason": "none fell"}]},
     ],
     "scores": [
         {"stage": "SFT", "task": "math", "metric": "pass@1", "value": 0.613, "low": 0.58, "high": 0.645, "questions": 1200,
@@ -70,6 +71,7 @@ def test_all_that_is_given_is_said() -> None:
         "| sft | support | passed | 12 of 40 cells teach |",
         "| sft | tags | failed, overridden by name | 0.71 of 0.95 \\| asked |",
         "| sft | audit | no result given |  |",
+        "| after rl | forgetting | passed | none fell |",
     ]
     assert section(card, "Scores").splitlines()[2:] == [
         "| SFT | math | pass@1 | 61.3 | 58.0 to 64.5 | 1,200 | 256 tokens |",
@@ -85,12 +87,12 @@ def test_all_that_is_given_is_said() -> None:
 def test_nothing_is_made_up() -> None:
     card = model_card({})
     assert front(card) == {
-        "license": "apache-2.0", "library_name": "peft", "language": "en", "pipeline_tag": "text-generation",
+        "license": "other", "library_name": "peft", "language": "en", "pipeline_tag": "text-generation",
         "tags": ["sixfold", "reasoning"],
     }  # fmt: skip
     for title in ("Data", "Recipe", "Gates", "Scores", "Contamination", "Limits", "How to reproduce"):
         assert "does not say" in section(card, title), title
-    assert "the record itself names none" in section(card, "Licence")
+    assert "The record names none" in section(card, "Licence")
     assert "does not say the base model" in card
     assert not [line for line in card.splitlines() if line.startswith("|")]
 

@@ -148,9 +148,11 @@ def test_a_port_in_use_is_told_from_a_bad_model(port: int, line: str, said: str)
 
 def test_the_models_path_holds_in_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = LlamaCppEngine(Settings("a.gguf", draft_path="b.gguf")).settings
-    assert (settings.model_path, settings.draft_path) == (str(tmp_path / "a.gguf"), str(tmp_path / "b.gguf"))
-    assert LlamaCppEngine(Settings("a.gguf")).settings.draft_path == ""
+    settings = LlamaCppEngine(Settings("a.gguf", draft_path="b.gguf", lora_path="c.gguf")).settings
+    paths = [settings.model_path, settings.draft_path, settings.lora_path]
+    assert paths == [str(tmp_path / f"{name}.gguf") for name in "abc"]
+    settings = LlamaCppEngine(Settings("a.gguf")).settings
+    assert settings.draft_path == settings.lora_path == ""
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,7 @@ async def start_child(folder: Path) -> asyncio.subprocess.Process:
 
 SETTINGS = {
     "model_path": "m", "alias": "a", "slots": 1, "context_tokens": 256, "threads": 1, "port": 0, "speculate": "off",
-    "draft_path": "", "cache_mib": 16, "key": "k",
+    "draft_path": "", "cache_mib": 16, "lora_path": "", "key": "k",
 }  # fmt: skip
 
 

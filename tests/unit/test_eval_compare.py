@@ -14,6 +14,7 @@ from sixfold.cli.evals import compare_command
 from sixfold.core import Problem, Request
 from sixfold.errors import ConfigError
 from sixfold.evals.compare import compare_runs, write_comparison
+from sixfold.evals.page import comparison_rows
 
 
 def right_where(test: Any, words: int = 0) -> Any:
@@ -61,6 +62,17 @@ async def test_many_tasks_are_adjusted_for_and_the_average_is_macro(tmp_path: Pa
     small = found["tasks"][0]
     assert (small["p"], small["p_adjusted"], small["finding"]) == (2 / 2**6, 4 / 2**6, "noise")
     assert found["macro"]["finding"] == "better"
+
+
+async def test_domains_are_compared_too(tmp_path: Path) -> None:
+    tasks = [sums(6, "math/a", first=20), sums(6, "math/b", first=40), sums(6, "logic/c", first=60, domain="logic")]
+    await evaluate(tmp_path / "a", tasks, script=right_where(lambda x: False))
+    await evaluate(tmp_path / "b", tasks, script=right_where(lambda x: x < 30))
+    found = compare_runs(tmp_path / "a", tmp_path / "b")
+    assert {d: m["difference"] for d, m in found["domains"].items()} == {"math": 0.5, "logic": 0.0}
+    p = {d: (m["p"], m["p_adjusted"]) for d, m in found["domains"].items()}
+    assert p["math"][1] == min(1.0, 2 * p["math"][0]), "two domains were looked at"
+    assert [row[0] for row in comparison_rows(found)][-3:] == ["macro math", "macro logic", "macro"]
 
 
 async def test_the_same_run_twice_is_noise(tmp_path: Path) -> None:

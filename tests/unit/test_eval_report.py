@@ -13,7 +13,7 @@ from evaluating import PUBLISHED, evaluate, right_answer, sums
 
 from sixfold.core import Request
 from sixfold.engine.scripted import Reply, ScriptedEngine
-from sixfold.evals.page import report_rows
+from sixfold.evals.page import report_page, report_rows
 from sixfold.evals.report import summarise_run, write_report
 from sixfold.evals.stats import wilson
 
@@ -70,6 +70,24 @@ async def test_several_samples_give_pass_and_majority_at_k(tmp_path: Path) -> No
     assert [task["majority_at"][k]["value"] for k in ("1", "2", "4")] == pytest.approx([0.5, 0.5, 1.0])
     assert task["wilson"] is None
     assert task["bootstrap"] == [0.5, 0.5]
+
+
+async def test_several_samples_have_macro_averages_over_domains_and_all(tmp_path: Path) -> None:
+    def script(request: Request, served: int) -> str:
+        """Small numbers are always right, of the others one sample in four, and the wrong ones agree."""
+        first = int(request.messages[-1].content.removeprefix("What is ").split(" ")[0])
+        return f"Answer: {right_answer(request) if first < 30 or served % 4 == 0 else 1}"
+
+    tasks = [sums(2, "math/few", first=20), sums(6, "math/more", first=40), sums(3, "logic/some", first=60, domain="logic")]
+    await evaluate(tmp_path, tasks, "samples=4", "concurrency=1", script=script)
+    report = summarise_run(tmp_path)
+    several = {d: {k: v["value"] for k, v in m["several"].items()} for d, m in report["domains"].items()}
+    assert several == {"math": {"pass@4": 1.0, "majority@4": 0.5}, "logic": {"pass@4": 1.0, "majority@4": 0.0}}
+    assert report["macro"]["several"]["majority@4"]["value"] == pytest.approx(1 / 3)
+    assert report["macro"]["value"] == pytest.approx((1 + 1 / 4 + 1 / 4) / 3)
+    page = report_page(report)
+    assert "| macro logic | 25.0 % (" in page
+    assert "| macro | 50.0 % (" in page
 
 
 async def test_candidates_show_what_choosing_is_worth(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from exporting import make_adapter, make_gguf, peft_merged
 from tiny_gguf import largest_file, read_weights, write_tiny
 from training import make_tiny
 
+from sixfold.engine import merge_gguf
 from sixfold.engine.gguf_file import GGUF_TYPES, main_type, read_gguf
+from sixfold.engine.lora_gguf import CONFIG, WEIGHTS, read_adapter, read_safetensors, read_shape, write_lora_gguf
+from sixfold.engine.merge_gguf import find_gguf, write_gguf
 from sixfold.errors import ModelError, SixfoldError, TrainError
-from sixfold.train import export
-from sixfold.train.export import check_logits, find_gguf, merge, push, shrink_adapter, write_gguf
-from sixfold.train.lora_gguf import CONFIG, WEIGHTS, read_adapter, read_safetensors, read_shape, write_lora_gguf
+from sixfold.train.export import check_logits, merge, push, shrink_adapter
 
 pytest.importorskip("peft")
 
@@ -250,7 +251,7 @@ def test_large_tensors_are_written_in_pieces(
     gguf: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_gguf(gguf, adapter, tmp_path / "one.gguf", "Q8_0")
-    monkeypatch.setattr(export, "_CHUNK_FLOATS", 100)
+    monkeypatch.setattr(merge_gguf, "_CHUNK_FLOATS", 100)
     write_gguf(gguf, adapter, tmp_path / "many.gguf", "Q8_0")
     one, many = read_weights(tmp_path / "one.gguf"), read_weights(tmp_path / "many.gguf")
     assert all(np.allclose(one[name], many[name], atol=np.abs(one[name]).max() / 120) for name in one)
@@ -260,8 +261,8 @@ def test_gguf_files_are_written_without_torch(gguf: Path, adapter: Path, tmp_pat
     code = (
         "import sys; from pathlib import Path\n"
         "for name in ('torch', 'safetensors', 'transformers', 'peft'): sys.modules[name] = None\n"
-        "from sixfold.train.export import write_gguf\n"
-        "from sixfold.train.lora_gguf import write_lora_gguf\n"
+        "from sixfold.engine.merge_gguf import write_gguf\n"
+        "from sixfold.engine.lora_gguf import write_lora_gguf\n"
         "base, adapter, out = map(Path, sys.argv[1:])\n"
         "write_gguf(base, adapter, out / 'sum.gguf'); write_lora_gguf(adapter, base, out / 'lora.gguf')\n"
     )

@@ -362,11 +362,11 @@ def test_find_by_name_type_and_origin(home: Path, source: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("tinny", "close to it: tiny\n  next: sixfold pull smollm2-135m-instruct"),
+        ("tinny", "close to it: tiny\n  next: sixfold pull sixfold-135m"),
         ("smollm2-135m-instruct-q4_0", "close to it: smollm2-135m-instruct\n  next: sixfold pull smollm2-135m-instruct"),
         ("smollm2-135m-instruct", "home/models\n  next: sixfold pull smollm2-135m-instruct"),
         ("hf:a/b:c.gguf", "next: sixfold pull hf:a/b:c.gguf"),
-        ("missing/model.gguf", "next: sixfold pull smollm2-135m-instruct"),
+        ("missing/model.gguf", "next: sixfold pull sixfold-135m"),
         ("~nobody-of-that-name/x.gguf", "there is no model"),
     ],
 )

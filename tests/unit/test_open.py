@@ -14,7 +14,8 @@ from dialects import serve
 
 from sixfold.config import EngineConfig, home_dir
 from sixfold.core import Message, Request, Sampling
-from sixfold.engine.llamacpp import LlamaCppEngine
+from sixfold.engine import llamacpp
+from sixfold.engine.llamacpp import LlamaCppEngine, Settings
 from sixfold.engine.open import open_engine, probe_engine
 from sixfold.engine.wrap import Retry
 from sixfold.errors import ConfigError, EngineError, ModelError
@@ -194,6 +195,20 @@ async def test_the_embedded_engine_is_opened_and_probed(tmp_path: Path, model_pa
     sure = ("stream", "exact_usage", "n", "seed", "json_schema", "logprobs", "prefill", "cancel")
     assert {name: found[name] for name in sure} == dict.fromkeys(sure, "yes")
     assert (report.dialect.name, report.context_tokens, report.shares_prompt) == ("llama-server", 256, True)
+
+
+@pytest.mark.model
+async def test_an_adapter_is_attached_by_its_file(tmp_path: Path, model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Settings] = []
+
+    async def start(settings: Settings, idle_timeout_s: float) -> LlamaCppEngine:
+        started.append(settings)
+        return LlamaCppEngine(settings)
+
+    monkeypatch.setattr(llamacpp, "open_llamacpp", start)
+    for lora in ("~/adapter.gguf", None):
+        await opened("embedded", tmp_path, model=str(model_path), lora=lora)
+    assert [settings.lora_path for settings in started] == [str(Path.home() / "adapter.gguf"), ""]
 
 
 async def test_probing_by_configuration(tmp_path: Path) -> None:

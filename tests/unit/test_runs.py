@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from io import StringIO
@@ -16,7 +17,7 @@ from sixfold.train import curves
 from sixfold.train.curves import eta_s, follow, plot, screen, tokens_per_s
 from sixfold.train.presets import load_recipe
 from sixfold.train.recipe import Recipe
-from sixfold.train.runs import Summary, is_held, list_runs, load_metrics, open_run, read_run
+from sixfold.train.runs import Summary, digest, has_trained, is_held, list_runs, load_metrics, open_run, read_run, result_of
 
 RECIPE = Recipe(name="small")
 
@@ -55,12 +56,19 @@ def test_another_recipe_is_refused_with_what_differs(tmp_path: Path) -> None:
 
 
 def test_a_section_may_change_until_its_stage_begins(tmp_path: Path) -> None:
-    train(tmp_path, [1], stage="rl")
-    other = RECIPE.model_copy(update={"sft": RECIPE.sft.model_copy(update={"learning_rate": 0.5})})
-    train(tmp_path, [1], other)
+    train(tmp_path, [1])
+    other = RECIPE.model_copy(update={"rl": RECIPE.rl.model_copy(update={"learning_rate": 0.5})})
+    train(tmp_path, [1], other, stage="rl")
     with pytest.raises(TrainError, match="another recipe"):
-        train(tmp_path, [2], RECIPE, resume=True)
-    assert [(s.stage, s.state) for s in list_runs(tmp_path)] == [("rl", "done"), ("sft", "done")]
+        train(tmp_path, [2], RECIPE, stage="rl", resume=True)
+    assert [(s.stage, s.state) for s in list_runs(tmp_path)] == [("sft", "done"), ("rl", "done")]
+
+
+def test_what_the_stages_before_take_does_not_change(tmp_path: Path) -> None:
+    train(tmp_path, [1], stage="rl")
+    other = RECIPE.model_copy(update={"sft": RECIPE.sft.model_copy(update={"precision": "fp32"})})
+    with pytest.raises(TrainError, match=r"another recipe: sft\.precision"):
+        train(tmp_path, [2], other, stage="rl", resume=True)
 
 
 def test_a_changed_data_file_is_refused(tmp_path: Path) -> None:
@@ -75,6 +83,93 @@ def test_a_changed_data_file_is_refused(tmp_path: Path) -> None:
     data.unlink()
     with pytest.raises(ConfigError, match="cannot be read"):
         train(tmp_path / "run", [2], recipe, resume=True)
+
+
+def model(folder: Path, **files: bytes) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / f"{name}.safetensors").write_bytes(content)
+    return folder
+
+
+def weigh(folder: Path, weights: dict[str, Path], resume: bool = False) -> dict[str, str]:
+    with open_run(folder, RECIPE, "rl", resume) as log:
+        log.begin(0, 50)
+        log.log(1, {"loss": 1.0})
+        return log.weights(weights)
+
+
+def test_the_weights_that_a_stage_begins_from_are_recorded(tmp_path: Path) -> None:
+    base, adapter = model(tmp_path / "base", a=b"1", b=b"22"), model(tmp_path / "adapter", adapter_model=b"333")
+    (base / "config.json").write_text("{}")
+    found = weigh(tmp_path / "run", {"base": base, "adapter": adapter})
+    recorded = read_run(tmp_path / "run")["stages"]["rl"]["weights"]
+    assert {name: {f: x["bytes"] for f, x in files.items()} for name, files in recorded.items()} == {
+        "base": {"a.safetensors": 1, "b.safetensors": 2}, "adapter": {"adapter_model.safetensors": 3},
+    }  # fmt: skip
+    assert recorded["adapter"]["adapter_model.safetensors"]["sha256"] == hashlib.sha256(b"333").hexdigest()
+    assert found == {name: digest(files) for name, files in recorded.items()}
+    assert found["adapter"] == hashlib.sha256(b"333").hexdigest()
+    # The very same weights in another place are the same.
+    moved = model(tmp_path / "moved", a=b"1", b=b"22")
+    assert weigh(tmp_path / "run", {"base": moved, "adapter": adapter}, resume=True) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("base", {"a": b"9"}, r"a.safetensors of the base has changed since .*run began: 1 bytes, sha256 6b86b273ff34 then"),
+        ("base", {"c": b"1"}, r"c.safetensors of the base has changed since .*: none then, 1 bytes"),
+        ("adapter", {"adapter_model": b"4"}, r"adapter_model.safetensors of the adapter has changed since"),
+    ],
+)
+def test_other_weights_do_not_go_on(tmp_path: Path, name: str, change: dict[str, bytes], words: str) -> None:
+    weights = {"base": model(tmp_path / "base", a=b"1"), "adapter": model(tmp_path / "adapter", adapter_model=b"3")}
+    weigh(tmp_path / "run", weights)
+    model(weights[name], **change)
+    with pytest.raises(TrainError, match=words) as told:
+        weigh(tmp_path / "run", weights, resume=True)
+    assert "bring the old file back" in told.value.hint
+    stage = read_run(tmp_path / "run")["stages"]["rl"]
+    assert stage["state"] == "stopped"
+    assert stage["weights"]["base"].keys() == {"a.safetensors"}
+
+
+def test_going_on_without_the_adapter_is_refused(tmp_path: Path) -> None:
+    base, adapter = model(tmp_path / "base", a=b"1"), model(tmp_path / "adapter", adapter_model=b"3")
+    weigh(tmp_path / "run", {"base": base, "adapter": adapter})
+    with pytest.raises(TrainError, match=r"of the adapter has changed since .*: 1 bytes, sha256 .* then, none now"):
+        weigh(tmp_path / "run", {"base": base}, resume=True)
+
+
+def test_a_run_of_an_earlier_version_has_no_weights_to_compare(tmp_path: Path) -> None:
+    train(tmp_path / "run", [1], stage="rl")
+    assert weigh(tmp_path / "run", {"base": model(tmp_path / "base", a=b"1")}, resume=True)
+    assert "weights" in read_run(tmp_path / "run")["stages"]["rl"]
+
+
+def test_training_that_came_to_its_end_is_told_from_gates_that_did_not(tmp_path: Path) -> None:
+    assert has_trained(tmp_path, "sft") is None
+    with open_run(tmp_path, RECIPE, "sft") as log:
+        log.log(1, {"loss": 1.0})
+        assert has_trained(tmp_path, "sft") is None
+        log.note(counts={"rows": 3})
+        # Counted, but nothing is there.
+        assert has_trained(tmp_path, "sft") is None
+        model(tmp_path / "adapter", adapter_model=b"3")
+        log.end("stopped", "gate tags failed")
+    assert has_trained(tmp_path, "sft") == {"rows": 3}
+    assert has_trained(tmp_path, "rl") is None
+    assert [(s.state, s.reason) for s in list_runs(tmp_path)] == [("stopped", "gate tags failed")]
+    assert result_of(tmp_path).name == "adapter"
+    model(tmp_path / "model", model=b"4")
+    assert result_of(tmp_path).name == "model"
+
+
+def test_trackers_may_change_while_a_run_goes_on(tmp_path: Path) -> None:
+    train(tmp_path, [1])
+    train(tmp_path, [2], RECIPE.model_copy(update={"trackers": ("tensorboard",)}), resume=True)
+    assert read_run(tmp_path)["recipe"]["trackers"] == ["tensorboard"]
 
 
 def test_a_begun_stage_needs_resume_and_is_held_by_one_process(tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ async def test_a_folder_of_other_settings_or_another_kind_is_refused(tmp_path: P
     await sample(tmp_path / "a", 1)
     with pytest.raises(ConfigError, match="other settings"):
         await sample(tmp_path / "a", 1, config=SampleConfig(attempts=3))
+    with Judge() as judge, pytest.raises(ConfigError, match="other settings"):
+        await sample_rows([problem(1)], ScriptedEngine(say), judge, tmp_path / "a", CONFIG, weights={"lora_sha256": "a"})
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / PROBLEMS).write_text("[]\n")
     with pytest.raises(ConfigError, match="no file of samples"):
