@@ -97,7 +97,9 @@ def test_the_contamination_gate_compares_public_rows_with_every_task(
     only = recipe.gates.model_copy(update={"before_sft": ("contamination",)})
     (gate,) = gating.sft_gates(recipe.model_copy(update={"gates": only}), silent=True)
     assert {"gsm8k", "math/gcd", "tabular/lookup"} <= set(asked)
-    assert gate.passed
+    # No row holds a question, but this index knows gsm8k alone, and the rows are not ours.
+    assert (gate.passed, gate.measured) == (False, 0.0)
+    assert "tasks were not compared, and 4 rows are of other sources than ours" in gate.reason
     # Without a judge: what is wrong is compared too.
     assert gate.details["report"]["rows"] == 4
     assert gate.details["report"]["left_out"]["am-thinking, evaluation question: of gsm8k"] == 1
