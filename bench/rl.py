@@ -218,11 +218,13 @@ def table(found: dict[str, Any]) -> str:
     )
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for kind, m in found["medians"].items():
-        ratios = [f"{stock['step_s'] / m['step_s']:.2f}", f"{m['step_tokens_per_s'] / stock['step_tokens_per_s']:.2f}"]
+        ratios = ["", ""]
+        if stock:
+            ratios = [f"{stock['step_s'] / m['step_s']:.2f}", f"{m['step_tokens_per_s'] / stock['step_tokens_per_s']:.2f}"]
         cells = [f"{m[key]:.1f}" for key in ("step_s", "rollout_s", "learn_s")]
         cells += [f"{m['tokens']:.0f}", f"{m['cut_share']:.0%}"]
         cells += [f"{m[key]:.0f}" for key in ("rollout_tokens_per_s", "learn_tokens_per_s")]
-        lines.append(f"| {' | '.join([kind, *cells, *(ratios if stock else ['', ''])])} |")
+        lines.append(f"| {' | '.join([kind, *cells, *ratios])} |")
     return "\n".join(lines)
 
 

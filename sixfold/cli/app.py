@@ -158,7 +158,10 @@ def pull(
     sha256: Annotated[str | None, typer.Option(help="What the GGUF file must have, in hexadecimal digits.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path.")] = False,
 ) -> None:
-    """Fetch a model, check it, and convert it for the embedded engine."""
+    """Fetch a model, check it, and convert it for the embedded engine.
+
+    Without a name: the embedded model, which is its base, fetched too, with an adapter of ours merged into it.
+    """
     from sixfold.cli.screen import progress_bars
     from sixfold.config import home_dir
     from sixfold.engine import models

@@ -19,7 +19,8 @@ from sixfold.config import home_dir
 from sixfold.data.public_traces import SETS
 from sixfold.engine.fetch import hash_file
 from sixfold.engine.models import BASE, find
-from sixfold.errors import ModelError, TrainError
+from sixfold.errors import ConfigError, ModelError, TrainError
+from sixfold.train.presets import load_recipe
 from sixfold.train.runs import read_run
 
 _TEXTS = (
@@ -171,7 +172,7 @@ def _write_card(command: ExportCommand, base: str, is_adapter: bool, sha256: str
                 "it sounds.",
                 "It has no facts but those of its base, and was not trained to refuse anything.",
             ],
-            "commands": [_command(stage, name, folders) for stage in stages],
+            "commands": [_command(stage, record, folders) for record in records for stage in record["stages"]],
         }  # fmt: skip
     card = model_card({key: value for key, value in facts.items() if value})
     (command.out / "README.md").write_text(card, encoding="utf-8")
@@ -204,8 +205,17 @@ def _lineage(trained: Path) -> list[Path]:
     return [*before, trained]
 
 
-def _command(stage: str, name: str, folders: Sequence[Path]) -> str:
-    return f"sixfold {stage} {name}" + (f" --adapter runs/{folders[-2].name}" if stage == "rl" and len(folders) > 1 else "")
+def _command(stage: str, record: Mapping[str, Any], folders: Sequence[Path]) -> str:
+    """What made a stage. A run of a preset, or with settings of its own, was not made by the recipe's name alone."""
+    said = f"sixfold {stage} {record['name']}"
+    said += f" --adapter runs/{folders[-2].name}" if stage == "rl" and len(folders) > 1 else ""
+    sections = ("base", "seed", "traces", "sft", *(("rl",) if stage == "rl" else ()))
+    try:
+        recipe = load_recipe(record["name"]).model_dump(mode="json")
+    except ConfigError:
+        recipe = {}
+    same = all(recipe.get(section) == record["recipe"].get(section) for section in sections)
+    return said if same else f"{said}   # with the settings above"
 
 
 def _scores_of(folder: Path) -> list[dict[str, Any]]:

@@ -126,7 +126,8 @@ class Index:
             triples = _triples(t) - self._common
             self._questions.append(_Question(task, name, len(runs), len(t), triples))
             self._exact.setdefault(" ".join(t), at)
-            if masked and any(w.isdigit() for w in t) and len(t) >= SHORT:
+            # A sum without a word has the form of every other.
+            if masked and len({w.isdigit() for w in t}) == 2 and len(t) >= SHORT:
                 self._template.setdefault(template(t), at)
             for run in runs:
                 before = self._runs.setdefault(run, at)

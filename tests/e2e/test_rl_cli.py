@@ -83,8 +83,8 @@ def test_a_run_is_exported_with_what_is_known_of_it(model_home: Path, tmp_path: 
     assert set(load_file(weights)) == set(load_file(folder / "adapter" / "adapter_model.safetensors"))
     card = (out / "README.md").read_text(encoding="utf-8")
     for known in (
-        said["sha256"], "sixfold sft laptop-135m", "0 of 60 training rows", "learned tokens", "audit",
-        "| scores | code | majority@2 | 0.0 |", "| scores | macro over tasks | pass@1 |",
+        said["sha256"], "sixfold sft laptop-135m   # with the settings above", "0 of 60 training rows", "learned tokens",
+        "audit", "| scores | code | majority@2 | 0.0 |", "| scores | macro over tasks | pass@1 |",
     ):  # fmt: skip
         assert known in card
     assert "does not say" not in card.replace("does not say the base model", "")

@@ -95,6 +95,11 @@ def test_any_text_with_words_finds_itself_and_nothing_raises(one: str, two: str)
     found.find(two, one)
 
 
+def test_numbers_without_a_word_have_no_template() -> None:
+    assert kinds(index("((-1 + 2 + 9 * 5) - (-2 + -4 + -4 * -7)) =").find("36 + 77 = ?")) == []
+    assert kinds(index("36 + 77 = ?").find("36 + 77 = ?")) == ["exact"]
+
+
 def test_templates_hide_numbers_of_any_form() -> None:
     assert template(words("It costs $1,200.50.")) == template(words("It costs $7."))
 
